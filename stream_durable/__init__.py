@@ -15,6 +15,7 @@ from stream_durable.sdk.happened import Happened
 from stream_durable.sdk.moments import EndOf, NextBusinessDay, NextWeekday
 from stream_durable.sdk.results import Results
 from stream_durable.sdk.retry import Retry
+from stream_durable.sdk.starts import Batch, Debounce, Single
 from stream_durable.sdk.steps import any_of, some_of
 from stream_durable.sdk.workflow import Workflow
 
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "App",
+    "Batch",
     "Breaker",
     "BrokenError",
     "Cancel",
     "Client",
     "Context",
+    "Debounce",
     "DefinitionError",
     "EndOf",
     "Expand",
@@ -48,6 +51,7 @@ __all__ = [
     "RunCancelled",
     "RunFailed",
     "RunFilter",
+    "Single",
     "Skip",
     "Snooze",
     "TransientError",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, Protocol
 from uuid import UUID
 
+from stream_durable.core.admission.summary import AdmissionMember, AdmissionSummary
 from stream_durable.core.declared import Declaration, Declared
 from stream_durable.core.definition.about import NOTHING, About
 from stream_durable.core.definition.graph import Graph
@@ -1152,6 +1153,17 @@ class Views(Protocol):
 
     async def gate_get(self, gate: str) -> GateSummary | None:
         """Return a gate or a breaker; None: unused."""
+
+    async def admission_list(self, *, after: str = "", limit: int = 1_000) -> list[AdmissionSummary]:
+        """Return a page of the admissions with runs waiting or under way, by id."""
+
+    async def admission_get(self, admission: str) -> AdmissionSummary | None:
+        """Return an admission; None: unused."""
+
+    async def admission_members(
+        self, admission: str, *, after: int = 0, limit: int = 1_000
+    ) -> list[AdmissionMember]:
+        """Return a page of the unsettled runs at an admission, in the order of ordinals."""
 
     async def partition_list(self) -> list[PartitionSummary]:
         """Return where the partitions stand."""

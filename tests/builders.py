@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from stream_durable.core.admission.rows import AdmissionRow, MemberRow
+from stream_durable.core.admission.state import Admission
 from stream_durable.core.channel.rows import EventRow, WaitRow
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.formats import format_of
@@ -183,6 +185,7 @@ def definition(*nodes: AnyNode, **options: Any) -> Definition:
             options.get("gate"),
             options.get("due_ms"),
             options.get("queues", ()),
+            options.get("starts"),
         ),
         **options,
     )
@@ -423,7 +426,7 @@ def picture(entity: Entity) -> dict[str, Any]:
 #: What storing and loading are meant to change, and what is derived again when it is needed.
 PASSING = (
     "is_new", "touched", "touched_events", "touched_waits", "lost", "touched_places", "orphans", "items",
-    "undo", "is_touched",
+    "undo", "is_touched", "has_new_inputs",
 )  # fmt: skip
 
 
@@ -518,11 +521,11 @@ encode_struct = msgspec.json.Encoder(order="deterministic").encode
 _HELD = {
     RunRow: "runs", StepRow: "steps", SignalRow: "signals", EventRow: "events", WaitRow: "waits",
     GateRow: "gates", PlaceRow: "places", LaterRow: "laters", ScheduleRow: "schedules", FiringRow: "firings",
-    TurnRow: "turns",
+    TurnRow: "turns", AdmissionRow: "admissions", MemberRow: "members",
 }  # fmt: skip
 _KINDS: dict[type[Entity], Kind] = {
     Run: "run", Channel: "channel", Breaker: "gate", Gate: "gate", Later: "later", Schedule: "schedule",
-    Log: "log",
+    Admission: "admission", Log: "log",
 }  # fmt: skip
 
 
@@ -541,6 +544,8 @@ class Saved:
         self.schedules: dict[str, ScheduleRow] = {}
         self.firings: dict[tuple[str, str], FiringRow] = {}
         self.signals: dict[tuple[str, int], SignalRow] = {}
+        self.admissions: dict[str, AdmissionRow] = {}
+        self.members: dict[tuple[str, str], MemberRow] = {}
         self.timers: dict[tuple[Kind, str, str], TimerRow] = {}
 
     def save(self, entity: Entity) -> None:
@@ -566,6 +571,8 @@ class Saved:
             moved = change._asdict()
             if change.context is None:
                 del moved["context"]
+            if change.inputs is None:
+                del moved["inputs"]
             self.runs[change.id] = self.runs[change.id]._replace(**moved)
         for timer in timers:
             _put(self.timers, timer[:3], timer, timer.due is not None)
@@ -600,7 +607,7 @@ class Saved:
         graph = base_of(entity.graph) if isinstance(entity, Run) else None
         found = self._load(_KINDS[type(entity)], entity.id, entity.partition, lambda fingerprint: graph)
         if found is None:
-            assert isinstance(entity, Gate | Breaker | Later | Schedule)
+            assert isinstance(entity, Gate | Breaker | Later | Schedule | Admission)
             return type(entity)(entity.id, entity.partition)
         return found
 

@@ -14,7 +14,14 @@ from confluent_kafka import Consumer
 from fastavro import parse_schema, schemaless_reader
 from fastavro.schema import fingerprint, load_schema, to_parsing_canonical_form
 
-ENDED = ("run.completed", "run.failed", "run.cancelled", "run.compensated", "run.compensation_failed")
+ENDED = (
+    "run.completed",
+    "run.failed",
+    "run.cancelled",
+    "run.compensated",
+    "run.compensation_failed",
+    "run.merged",
+)
 
 
 class MissedError(Exception):

@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 
 from stream_durable.api import (
     access,
+    admissions,
     bindings,
     bulk,
     early,
@@ -117,8 +118,8 @@ def written() -> str:
 def _routers() -> tuple[APIRouter, ...]:
     return (
         runs.router, early.router, orders.router, bulk.router, workflows.router, inputs.router, waits.router,
-        schedules.router, triggers.router, bindings.router, gates.router, queues.router, instance.router,
-        access.router, live.router,
+        schedules.router, triggers.router, bindings.router, gates.router, admissions.router, queues.router,
+        instance.router, access.router, live.router,
     )  # fmt: skip
 
 

@@ -60,8 +60,9 @@ Output = Annotated[
 
 #: Colours by the meaning of a status.
 _COLOURS: Final = {
-    "completed": "green", "failed": "red", "compensation_failed": "red", "cancelled": "yellow",
-    "compensated": "yellow", "retrying": "yellow", "waiting": "blue", "running": "cyan", "ready": "cyan",
+    "completed": "green", "failed": "red", "compensation_failed": "red", "merged": "dim",
+    "cancelled": "yellow", "compensated": "yellow",
+    "retrying": "yellow", "waiting": "blue", "running": "cyan", "ready": "cyan",
     "held": "magenta",
     "ok": "green", "create": "cyan", "change": "cyan", "warning": "yellow", "refuse": "red",
 }  # fmt: skip

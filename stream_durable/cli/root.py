@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from stream_durable.cli import (
+    admissions,
     api,
     bench,
     bindings,
@@ -120,6 +121,7 @@ app.command("doctor", rich_help_panel=_OPERATIONS)(doctor.doctor)
 app.add_typer(queues.queues, name="queues", rich_help_panel=_OPERATIONS)
 app.add_typer(queues.workers, name="workers", rich_help_panel=_OPERATIONS)
 app.add_typer(gates.app, name="gates", rich_help_panel=_OPERATIONS)
+app.add_typer(admissions.app, name="admissions", rich_help_panel=_OPERATIONS)
 app.add_typer(api.tokens, name="api-tokens", rich_help_panel=_OPERATIONS)
 app.command("openapi", rich_help_panel=_OPERATIONS)(api.openapi)
 app.add_typer(topics.app, name="topics", rich_help_panel=_OPERATIONS)

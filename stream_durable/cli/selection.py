@@ -32,6 +32,7 @@ class RunStatus(StrEnum):
     CANCELLED = "cancelled"
     COMPENSATED = "compensated"
     COMPENSATION_FAILED = "compensation_failed"
+    MERGED = "merged"
 
 
 class Trigger(StrEnum):

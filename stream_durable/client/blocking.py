@@ -146,6 +146,8 @@ class BlockingClient(_Facade):
     probe_breaker = _Blocking(AsyncClient.probe_breaker)
     gates = _Blocking(AsyncClient.gates)
     gate_places = _Blocking(AsyncClient.gate_places)
+    admissions = _Blocking(AsyncClient.admissions)
+    admission_members = _Blocking(AsyncClient.admission_members)
     create_schedule = _Blocking(AsyncClient.create_schedule)
     change_schedule = _Blocking(AsyncClient.change_schedule)
     reset_schedule = _Blocking(AsyncClient.reset_schedule)

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self, Unpack, overload
 from uuid import uuid4
 
+from stream_durable.client.admissions import Admissions
 from stream_durable.client.attention import Attention, attention
 from stream_durable.client.bindings import BindingOrders
 from stream_durable.client.bulk import BulkOrders
@@ -54,7 +55,15 @@ from stream_durable.wire.starts import queue_name
 
 
 class AsyncClient(
-    TokenEnder, BulkOrders, RunLists, ScheduleOrders, QueueOrders, RuleOrders, BindingOrders, GateOrders
+    TokenEnder,
+    BulkOrders,
+    RunLists,
+    ScheduleOrders,
+    QueueOrders,
+    RuleOrders,
+    BindingOrders,
+    GateOrders,
+    Admissions,
 ):
     """A connection to one instance; use with `async with`, from any number of tasks of one loop."""
 

@@ -12,7 +12,7 @@ import msgspec
 
 from stream_durable.client.edge import Edge
 from stream_durable.client.filter import RunFilter
-from stream_durable.client.state import CLIENT, failure_of, values_of
+from stream_durable.client.state import CLIENT, failure_of, taker_of, values_of
 from stream_durable.core.attributes import checked_name
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
@@ -67,6 +67,8 @@ class RunEntry(NamedTuple):
     overdue: int = 0
     #: Typed values set at the start and by steps.
     attributes: Mapping[str, str | float | bool | datetime] = {}
+    #: The run that took this one in, if `starts=` merged this one.
+    into: str | None = None
 
     @property
     def cursor(self) -> str:
@@ -202,6 +204,7 @@ def entry(run: RunSummary) -> RunEntry:
         0 if requests is None else requests.held,
         0 if requests is None else requests.overdue,
         values_of(run.attributes),
+        taker_of(requests),
     )
 
 

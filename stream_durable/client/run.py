@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from stream_durable.client.attempts import AttemptState, LogEntry, attempts
 from stream_durable.client.early import output_of_step, value_at_path
 from stream_durable.client.edge import Edge
-from stream_durable.client.errors import RunCancelled, RunFailed
+from stream_durable.client.errors import NoOutput, RunCancelled, RunFailed
 from stream_durable.client.filter import RunFilter
 from stream_durable.client.later import planned
 from stream_durable.client.listing import Family, RunList, family, listed
 from stream_durable.client.question_orders import QuestionOrders
 from stream_durable.client.run_orders import RunOrders
 from stream_durable.client.starting import check_input, check_same, repeated, resolve
-from stream_durable.client.state import RunState, read_state
+from stream_durable.client.state import RunState, read_state, taker_of
 from stream_durable.client.stored import graph_of, with_large_values
 from stream_durable.client.watching import Event, watched
 from stream_durable.client.why import why
@@ -28,7 +28,7 @@ from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RunEvent
 from stream_durable.core.messages import RunMessage, StartRun
-from stream_durable.core.run.rows import RunRow, thaw_run
+from stream_durable.core.run.rows import RunRow, thaw_requests, thaw_run
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import CANCELLED, COMPLETED, RUN_ENDED
 from stream_durable.explain.explained import Explanation
@@ -45,6 +45,15 @@ else:
     Out = TypeVar("Out")
 
 _failure = msgspec.json.Decoder(Failure).decode
+
+
+class _Ended(NamedTuple):
+    """How a run ended."""
+
+    status: str
+    output: bytes | None
+    failure: Failure | None
+    into: str | None
 
 
 class RunHandle(QuestionOrders, RunOrders, Generic[Out]):
@@ -71,32 +80,37 @@ class RunHandle(QuestionOrders, RunOrders, Generic[Out]):
     async def result(self, timeout: Duration | None = None) -> Out:  # noqa: ASYNC109 - the contract
         """Wait for the end of the run and return its output: of the last step, or of several by name.
 
-        The output has the workflow's declared `output=` type, otherwise plain JSON types.
+        The output has the workflow's declared `output=` type, otherwise plain JSON types. A merged run has
+        that of the run that took it in.
 
         Raises `RunFailed` or `RunCancelled` without an output, `TimeoutError` for a run not ended in time.
         """
         try:
             async with asyncio.timeout(_seconds(timeout)):
-                status, output, failure = await retry_transient(self._end, f"wait for run {self.id!r}")
+                run, status, output, failure = await self._last_end()
         except TimeoutError:
             raise TimeoutError(_not_ended(self.id, timeout)) from None
         if status == COMPLETED:
             data = b"null" if output is None else await self._edge.resolved(output)
-            what = f"the output of run {self.id!r}"
+            what = f"the output of run {run!r}"
             found: Out = self._edge.values.output_of(self._output_type, data, what)
             return found
         failure = failure or Failure(status)
         is_cancelled = status == CANCELLED or (failure.code == "cancelled" and failure.step is None)
         kind = RunCancelled if is_cancelled else RunFailed
-        raise kind(self.id, failure, status)
+        raise kind(run, failure, status)
 
     async def output(self, step: str, timeout: Duration | None = None) -> Any:  # noqa: ASYNC109 - the contract
         """Wait for a step to complete, and return its output as plain JSON types; the run goes on.
 
-        Raises `NoOutput` for a step that ended otherwise, `TimeoutError` for one not ended in time.
+        Of a merged run it is that of the run that took it in. Raises `NoOutput` for a step that ended
+        otherwise, `TimeoutError` for one not ended in time.
         """
         try:
-            return await output_of_step(self._edge, self.id, self._stored, step, _seconds(timeout))
+            return await self._early(
+                lambda run, seconds: output_of_step(self._edge, run.id, run._stored, step, seconds),
+                _seconds(timeout),
+            )
         except TimeoutError:
             raise TimeoutError(_not_there(self.id, f"step {step!r} has not ended", timeout)) from None
 
@@ -106,7 +120,10 @@ class RunHandle(QuestionOrders, RunOrders, Generic[Out]):
         A step's is there once it has completed. Raises as `output` does, and for a path that leads nowhere.
         """
         try:
-            return await value_at_path(self._edge, self.id, self._stored, path, _seconds(timeout))
+            return await self._early(
+                lambda run, seconds: value_at_path(self._edge, run.id, run._stored, path, seconds),
+                _seconds(timeout),
+            )
         except TimeoutError:
             raise TimeoutError(_not_there(self.id, f"nothing is at {path!r}", timeout)) from None
 
@@ -221,27 +238,47 @@ class RunHandle(QuestionOrders, RunOrders, Generic[Out]):
         stored = await self._stored()
         return thaw_run(stored.run, stored.steps, await graph_of(self._edge, stored.run))
 
-    async def _end(self) -> tuple[str, bytes | None, Failure | None]:
+    async def _early(
+        self, look: Callable[[RunHandle[Any], float | None], Awaitable[Any]], seconds: float | None
+    ) -> Any:
+        """Look at an unfinished run, or at the taker."""
+        run: RunHandle[Any] = self
+        clock = asyncio.get_running_loop().time
+        begin = clock()
+        while True:
+            try:
+                return await look(run, None if seconds is None else max(0.0, seconds + begin - clock()))
+            except (NoOutput, RejectedError):
+                into = taker_of(thaw_requests((await run._row()).requests))
+                if into is None:
+                    raise
+                run = RunHandle(self._edge, into)
+
+    async def _last_end(self) -> tuple[str, str, bytes | None, Failure | None]:
+        """Return the end of the run, or of the taker, behind the id."""
+        run: RunHandle[Any] = self
+        while True:
+            ended = await retry_transient(run._end, f"wait for run {run.id!r}")
+            if ended.into is None:
+                return run.id, ended.status, ended.output, ended.failure
+            run = RunHandle(self._edge, ended.into)
+
+    async def _end(self) -> _Ended:
         # Followed first, then looked at: an end between the two is seen twice rather than missed.
         async with self._edge.live(self.id) as events:
             row = await self._edge.ports.views.run_get(self.id)
             if row is None and not self.created:
                 raise self._unknown()
             if row is not None and row.ended is not None:
-                failure = None if row.failure is None else _failure(row.failure)
-                return row.status, row.output, failure
+                return _ended(row)
             async for event in events:
                 status = event.type.removeprefix("run.")
                 if status in RUN_ENDED:
                     if status == COMPLETED and event.output is None:
                         # The output was too large for the topic, and is in the state.
-                        return await self._ended_as()
-                    return status, event.output, event.failure
+                        return _ended((await self._stored()).run)
+                    return _Ended(status, event.output, event.failure, event.into)
         raise AssertionError("a live tail has no end")
-
-    async def _ended_as(self) -> tuple[str, bytes | None, Failure | None]:
-        row = (await self._stored()).run
-        return row.status, row.output, None if row.failure is None else _failure(row.failure)
 
     async def _row(self) -> RunRow:
         """Return the row of the run, without steps."""
@@ -271,6 +308,11 @@ class RunHandle(QuestionOrders, RunOrders, Generic[Out]):
     def _unknown(self) -> RejectedError:
         text = "check the id; a run that was started through Kafka is there once a reconciler has begun it"
         return RejectedError("unknown_run", f"there is no run {self.id[:128]!r}: {text}")
+
+
+def _ended(row: RunRow) -> _Ended:
+    failure = None if row.failure is None else _failure(row.failure)
+    return _Ended(row.status, row.output, failure, taker_of(thaw_requests(row.requests)))
 
 
 def output_type_of(workflow: Workflow[Any, Any] | str) -> Any:

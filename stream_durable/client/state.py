@@ -184,6 +184,8 @@ class RunState(NamedTuple):
     #: By when the run is expected to end, as `due=` says, and since when that is missed.
     expected: datetime | None = None
     overdue_since: datetime | None = None
+    #: The run that took this one in, if `starts=` merged this one.
+    into: str | None = None
 
     @property
     def overdue(self) -> tuple[str, ...]:
@@ -262,7 +264,14 @@ def _run_state(stored: StoredRun, run: Run | None, counts: Mapping[str, int]) ->
         changes=changes_of(requests),
         expected=None if requests is None else moment(requests.expected or None),
         overdue_since=None if requests is None else moment(requests.overdue_since or None),
+        into=taker_of(requests),
     )
+
+
+def taker_of(requests: core.Requests | None) -> str | None:
+    """Return the taker of a merged run; None: not merged."""
+    entry = None if requests is None else requests.entry
+    return None if entry is None else entry.into or None
 
 
 def values_of(stored: bytes | None) -> dict[str, str | float | bool | datetime]:

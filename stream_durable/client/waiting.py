@@ -19,6 +19,7 @@ _WORDS: Final = {
     "answer": "the worker's answer to a cancellation",
     "breaker": "breaker {name}",
     "gate": "a place at gate {name}: {about}",
+    "admission": "the other starts of workflow {name}: {about}",
     "later": "the requested time: {about}",
     "retry": "attempt {about}",
     "time": "the time",

@@ -22,7 +22,7 @@ from stream_durable.core.status import STEP_ENDED, WAITING
 from stream_durable.explain.explained import Explanation, explain_run, explain_step, explained
 from stream_durable.explain.phrases import Times
 from stream_durable.explain.reason import Reason
-from stream_durable.explain.snapshot import GateEvidence, Snapshot
+from stream_durable.explain.snapshot import AdmissionEvidence, GateEvidence, Snapshot
 from stream_durable.explain.stopped import BrokerAway, DatabaseAway, NoDefinition
 from stream_durable.ports import CommandPlace, InboxReading, PartitionSummary, StoredRun
 from stream_durable.wire.control import ControlState
@@ -88,6 +88,7 @@ async def _snapshot(edge: Edge, stored: StoredRun, graph: Graph, step: str | Non
         run,
         edge.now(),
         gates=await _gates(edge, run, asked),
+        admission=await _admission(edge, run),
         children=await _children(edge, run, asked),
         signals=await _signals(edge, run, asked),
         commands=await _commands(edge, run, commanded),
@@ -125,6 +126,18 @@ async def _gates(edge: Edge, run: Run, asked: Iterable[int]) -> Mapping[str, Gat
     return found
 
 
+async def _admission(edge: Edge, run: Run) -> AdmissionEvidence | None:
+    entry, views = entry_of(run), edge.ports.views
+    if entry is None or not is_waiting(run) or entry.gate:
+        return None
+    one = entry.admission
+    found = await _database(partial(views.admission_get, one))
+    if found is None:
+        return None
+    members = await _database(partial(views.admission_members, one, limit=_PLACES))
+    return AdmissionEvidence(found, tuple(members))
+
+
 async def _gate(edge: Edge, name: str) -> GateEvidence | None:
     views = edge.ports.views
     gate = await views.gate_get(name)
@@ -135,7 +148,7 @@ async def _gate(edge: Edge, name: str) -> GateEvidence | None:
 
 def _gate_names(run: Run, asked: Iterable[int]) -> Iterable[str]:
     entry = entry_of(run)
-    if entry is not None and is_waiting(run):
+    if entry is not None and entry.gate and is_waiting(run):
         yield entry.gate
     for i in asked:
         step, node = run.steps.get(i), run.graph.nodes[i]

@@ -88,6 +88,8 @@ class Command(msgspec.Struct, omit_defaults=True, kw_only=True, tag="attempt", t
     generation: int = 0
     #: The attempts of steps that end by a token, by name, other than the first.
     tokens: dict[str, int] = {}
+    #: The inputs of all runs that began as this one, in order of arrival; None: its own alone.
+    inputs: tuple[Raw, ...] | None = None
     #: What started the run, if a schedule did.
     scheduled: Scheduled | None = None
 

@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, assert_never
 
+from stream_durable.core.admission import fold as admission_fold
+from stream_durable.core.admission import rows as admission_rows
+from stream_durable.core.admission.state import Admission
 from stream_durable.core.channel import fold as channel_fold
 from stream_durable.core.channel import rows as channel_rows
 from stream_durable.core.channel.state import Channel
@@ -27,6 +30,7 @@ from stream_durable.core.log import HANDLERS as LOG_HANDLERS
 from stream_durable.core.log import Log, home_of_log
 from stream_durable.core.messages import (
     KINDS,
+    AdmissionTimerFired,
     ChannelTimerFired,
     GateTimerFired,
     Kind,
@@ -37,6 +41,7 @@ from stream_durable.core.messages import (
 from stream_durable.core.run import (
     answers,
     attempts,
+    beginning,
     beside,
     changing,
     decisions,
@@ -60,8 +65,15 @@ from stream_durable.core.schedule import rows as schedule_rows
 from stream_durable.core.schedule.state import Schedule
 from stream_durable.core.tables import Parts, Rows, Table
 
-Entity = Run | Channel | Gate | Breaker | Later | Schedule | Log
-TimerFired = RunTimerFired | ChannelTimerFired | GateTimerFired | LaterTimerFired | ScheduleTimerFired
+Entity = Run | Channel | Gate | Breaker | Later | Schedule | Admission | Log
+TimerFired = (
+    RunTimerFired
+    | ChannelTimerFired
+    | GateTimerFired
+    | LaterTimerFired
+    | ScheduleTimerFired
+    | AdmissionTimerFired
+)
 Graphs = Callable[[str], Graph | None]
 
 
@@ -94,7 +106,7 @@ def _kind(kind: Kind) -> EntityKind:
                     **start.HANDLERS, **attempts.HANDLERS, **answers.HANDLERS, **orders.HANDLERS,
                     **waits.HANDLERS, **inputs.HANDLERS, **tokens.HANDLERS,
                     **beside.HANDLERS, **changing.HANDLERS, **decisions.HANDLERS, **emitting.HANDLERS,
-                    **holding.HANDLERS,
+                    **holding.HANDLERS, **beginning.HANDLERS,
                     **passes.HANDLERS, **passing.HANDLERS, **reactions.HANDLERS,
                 },
                 timer=RunTimerFired,
@@ -138,6 +150,15 @@ def _kind(kind: Kind) -> EntityKind:
                 write=schedule_rows.write,
                 thaw=schedule_rows.thaw,
             )
+        case "admission":
+            return EntityKind(
+                create=lambda message, partition, graphs: admission_fold.create(message, partition),
+                handlers=admission_fold.HANDLERS,
+                timer=AdmissionTimerFired,
+                tables=admission_rows.TABLES,
+                write=admission_rows.write,
+                thaw=admission_rows.thaw,
+            )
         case "log":
             return EntityKind(
                 create=lambda message, partition, graphs: Log(message.key, partition),
@@ -151,7 +172,7 @@ def _kind(kind: Kind) -> EntityKind:
 ENTITIES: Mapping[Kind, EntityKind] = {kind: _kind(kind) for kind in KINDS}
 TABLES: tuple[Table, ...] = tuple(table for kind in ENTITIES.values() for table in kind.tables)
 #: Rows of every batch, of few, and of those with questions, messages for later, schedules, lost events or
-#: keys that take turns or attributes, as the statement has them.
+#: keys that take turns, attributes or admissions, as the statement has them.
 USUAL_ROWS = (run_rows.RunRow, run_rows.RunChange, run_rows.StepRow)
 RARE_ROWS = (
     QuestionRow,
@@ -161,6 +182,8 @@ RARE_ROWS = (
     channel_rows.ExpiredRow,
     gate_rows.TurnRow,
     AttributeRow,
+    admission_rows.AdmissionRow,
+    admission_rows.MemberRow,
 )
 SELDOM_ROWS: tuple[type[Any], ...] = tuple(
     table.row for table in TABLES if table.row not in (*USUAL_ROWS, *RARE_ROWS)

@@ -10,8 +10,18 @@ from stream_durable.core.effects import Effects, Handler
 from stream_durable.core.entities import ENTITIES, Entity, Graphs
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import ID_BYTES_MAX, byte_length, fits
-from stream_durable.core.messages import EventGiven, Message, PlaceGiven, ReadClosed, StartRun, StartScheduled
-from stream_durable.core.run import children, passing
+from stream_durable.core.messages import (
+    EventGiven,
+    Message,
+    PlaceGiven,
+    ReadClosed,
+    RunAdmitted,
+    RunFollowed,
+    RunMerged,
+    StartRun,
+    StartScheduled,
+)
+from stream_durable.core.run import children, entering, following, passing
 from stream_durable.core.status import Outcome
 
 HANDLERS: dict[type[Message], Handler] = {
@@ -49,6 +59,10 @@ def refuse(message: Message, error: RejectedError, out: Effects) -> None:
         out.messages.append(children.refused(message, error))
     elif isinstance(message, PlaceGiven) and message.is_held and error.code == "unknown_run":
         out.messages.append(passing.declined(message))
+    elif isinstance(message, RunAdmitted | RunMerged) and error.code == "unknown_run":
+        out.messages.append(entering.left(message.key, message.admission, message.attempt))
+    elif isinstance(message, RunFollowed) and error.code == "unknown_run":
+        out.messages.append(following.lost(message, str(error)))
     elif isinstance(message, EventGiven) and error.code == "unknown_run":
         out.messages.append(
             ReadClosed(key=message.channel, run=message.key, reaction=message.reaction,

@@ -18,6 +18,7 @@ from stream_durable.core.status import (
     COMPENSATION_FAILED,
     COMPLETED,
     FAILED,
+    MERGED,
     SKIPPED,
 )
 
@@ -65,6 +66,8 @@ class RunEvent(msgspec.Struct, frozen=True, gc=False):
     parent: str | None = None
     #: For `run.compensating`: the steps to be undone, in this order; at most the first `STEPS_MAX`.
     steps: tuple[str, ...] | None = None
+    #: For `run.merged`: the run that took this one in.
+    into: str | None = None
 
 
 class EventHead(msgspec.Struct, frozen=True, gc=False):
@@ -101,6 +104,7 @@ RUN_FAILED = "run.failed"
 RUN_CANCELLED = "run.cancelled"
 RUN_COMPENSATED = "run.compensated"
 RUN_COMPENSATION_FAILED = "run.compensation_failed"
+RUN_MERGED = "run.merged"
 RUN_SCHEDULED = "run.scheduled"
 RUN_PAUSED = "run.paused"
 RUN_RESUMED = "run.resumed"
@@ -124,6 +128,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     RUN_CANCELLED: "the run has ended because somebody asked for it",
     RUN_COMPENSATED: "the run has failed or was cancelled, and what had completed was undone",
     RUN_COMPENSATION_FAILED: "the run has ended, and not all of what had completed could be undone",
+    RUN_MERGED: "the run has ended without having begun: another run of its workflow, in `into`, took it in",
     STEP_STARTED: "the step has begun; published only of workflows that ask for it with `events=`",
     STEP_WAITING: "the step waits for a signal, an event, a time, another run or a person",
     STEP_RETRYING: "an attempt of the step failed, and another one will be made",
@@ -146,6 +151,7 @@ RUN_EVENTS: Final[Mapping[str, str]] = {
     CANCELLED: RUN_CANCELLED,
     COMPENSATED: RUN_COMPENSATED,
     COMPENSATION_FAILED: RUN_COMPENSATION_FAILED,
+    MERGED: RUN_MERGED,
 }
 STEP_EVENTS: Final[Mapping[str, str]] = {
     COMPLETED: STEP_COMPLETED,

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Raw, field
 
 from stream_durable.core import durations
+from stream_durable.core.admission.rule import Rule as StartRule
 from stream_durable.core.failure import Failure
 from stream_durable.core.format import Format
 from stream_durable.core.gate.limits import GateChange, GateLimits, Units
@@ -19,7 +20,7 @@ from stream_durable.core.ids import ID_BYTES_MAX
 from stream_durable.core.policy import RetryPolicy
 from stream_durable.core.schedule.rule import Moment, Rule
 
-Kind = Literal["run", "channel", "gate", "later", "schedule", "log"]
+Kind = Literal["run", "channel", "gate", "later", "schedule", "admission", "log"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 NULL = Raw(b"null")
 
@@ -1215,6 +1216,95 @@ class PlaceGiven(RunMessage, kw_only=True, tag="gate.entered"):
     is_held: bool = False
 
 
+class AdmissionMessage(Message, kw_only=True):
+    """A message to an admission: the starts of a workflow and a key."""
+
+    kind: ClassVar[Kind] = "admission"
+    key: Text = field(name="admission")
+
+
+class AdmissionAsked(AdmissionMessage, kw_only=True, tag="admission.ask"):
+    """A run wants to begin."""
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    run: Text
+    #: How often the run has asked: a later time replaces an earlier one.
+    attempt: Ordinal
+    #: The rule of the run's definition.
+    rule: StartRule
+    #: Higher is sooner, where one waits for another.
+    priority: Annotated[int, Meta(ge=-100, le=100)] = 0
+    #: Whether it has begun before, and so goes with no other run.
+    is_again: bool = False
+    #: Its input, where the run that begins is given those of all.
+    input: OptionalRaw = None
+
+
+class AdmissionBegun(AdmissionMessage, kw_only=True, tag="admission.begun"):
+    """A run let in has begun: the members are merged."""
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    run: Text
+    #: As it has asked.
+    attempt: Ordinal
+
+
+class AdmissionLeft(AdmissionMessage, kw_only=True, tag="admission.leave"):
+    """A run has ended, or does not want to begin any more, or has merged as requested."""
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    run: Text
+    #: As it has asked.
+    attempt: Ordinal
+
+
+class AdmissionTimerFired(AdmissionMessage, kw_only=True, tag="admission.timer"):
+    """A time of an admission is over."""
+
+    #: Empty.
+    timer: str
+    #: Log time that was asked for.
+    due: Millis
+
+
+class RunAdmitted(RunMessage, kw_only=True, tag="run.admitted"):
+    """An admission lets the run begin. Repeated from time to time until the run has begun, or ends."""
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    admission: Text
+    #: As the run has asked.
+    attempt: Ordinal
+    #: The inputs of all runs that go with it and its own, in the order of arrival; empty: its own alone.
+    inputs: Annotated[tuple[Raw, ...], Meta(max_length=500)] = ()
+
+
+class RunMerged(RunMessage, kw_only=True, tag="run.merged"):
+    """The run ends without having begun: another run is the taker."""
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    admission: Text
+    #: As the run has asked.
+    attempt: Ordinal
+    into: Text
+
+
+class RunFollowed(RunMessage, kw_only=True, tag="run.follow"):
+    """A parent waits for a child merged into the run: the end of the run is reported as the child's."""
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    parent: Text
+    parent_step: Text
+    child: Text
+    #: Paths into the output that the parent reads, if that travels by reference.
+    picks: tuple[OptionalText, ...] = ()
+
+
 class LogMessage(Message, kw_only=True):
     """A message to a partition of the inbox as a whole. The key is the partition's number."""
 
@@ -1338,6 +1428,13 @@ AnyMessage = (
     | CompleteHeld
     | FailHeld
     | ChangeHeld
+    | AdmissionAsked
+    | AdmissionBegun
+    | AdmissionLeft
+    | AdmissionTimerFired
+    | RunAdmitted
+    | RunMerged
+    | RunFollowed
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -1425,4 +1522,11 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     CompleteHeld,
     FailHeld,
     ChangeHeld,
+    AdmissionAsked,
+    AdmissionBegun,
+    AdmissionLeft,
+    AdmissionTimerFired,
+    RunAdmitted,
+    RunMerged,
+    RunFollowed,
 )

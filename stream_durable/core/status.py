@@ -22,9 +22,11 @@ SKIPPED: Final = "skipped"
 CANCELLED: Final = "cancelled"
 COMPENSATED: Final = "compensated"
 COMPENSATION_FAILED: Final = "compensation_failed"
+#: Ended without having begun: another run of its workflow took it in.
+MERGED: Final = "merged"
 
 #: Final statuses of a run: only a retry changes them.
-RUN_ENDED: Final = frozenset({COMPLETED, FAILED, CANCELLED, COMPENSATED, COMPENSATION_FAILED})
+RUN_ENDED: Final = frozenset({COMPLETED, FAILED, CANCELLED, COMPENSATED, COMPENSATION_FAILED, MERGED})
 #: A step in one of these never changes again, within the same try of the graph.
 STEP_ENDED: Final = frozenset({COMPLETED, FAILED, SKIPPED, CANCELLED, COMPENSATED})
 #: Statuses of a step that let later steps begin.
@@ -54,7 +56,7 @@ STEP_MOVES: Final[Mapping[str, frozenset[str]]] = {
 #: How a run may move. `waiting` and `paused` are how a run that is `running` is shown to people.
 RUN_MOVES: Final[Mapping[str, frozenset[str]]] = {
     # One that is retried waits to be let in again, and is cancelled like one under way.
-    PENDING: frozenset({RUNNING, CANCELLED, FAILED, CANCELLING}),
+    PENDING: frozenset({RUNNING, CANCELLED, FAILED, CANCELLING, MERGED}),
     # Compensated at once: it was before, and is retried in part, and nothing is left to be undone.
     RUNNING: frozenset({COMPLETED, FAILED, CANCELLED, CANCELLING, COMPENSATING, COMPENSATED, PENDING}),
     CANCELLING: frozenset({CANCELLED, COMPENSATING, COMPENSATED}),
@@ -63,6 +65,7 @@ RUN_MOVES: Final[Mapping[str, frozenset[str]]] = {
     FAILED: frozenset({RUNNING}),
     CANCELLED: frozenset({RUNNING}),
     COMPENSATED: frozenset({RUNNING}),
+    MERGED: frozenset({RUNNING}),
     COMPENSATION_FAILED: frozenset({COMPENSATING}),
 }
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from stream_durable.core.failure import Failure
 from stream_durable.core.names import is_undo, undo_name
+from stream_durable.core.run.entering import into_of
 from stream_durable.core.run.explain import status_of
 from stream_durable.core.run.rows import phase
 from stream_durable.core.run.state import Run
@@ -20,6 +21,7 @@ from stream_durable.core.status import (
     COMPENSATION_FAILED,
     COMPLETED,
     FAILED,
+    MERGED,
     PENDING,
     STEP_ENDED,
 )
@@ -28,7 +30,7 @@ from stream_durable.explain.moving import Ending, Undoing
 from stream_durable.explain.partition import partition_trouble
 from stream_durable.explain.phrases import Times
 from stream_durable.explain.reason import RUN, Reason, Word, urgency
-from stream_durable.explain.settled import Cancelled, Compensated, Completed
+from stream_durable.explain.settled import Cancelled, Compensated, Completed, Merged
 from stream_durable.explain.snapshot import Snapshot, moment
 from stream_durable.explain.steps import before_run, paused, step_reason
 from stream_durable.explain.stopped import CompensationFailed, Failed
@@ -156,6 +158,8 @@ def _ended(run: Run) -> Reason:
         case _ if run.status == COMPENSATED:
             code, message = (failure.code, failure.message) if request is None else ("", "")
             return Compensated(since=since, by=by, reason=reason, failure=code, message=message)
+        case _ if run.status == MERGED:
+            return Merged(since=since, into=into_of(run) or "")
         case _:
             assert run.status == COMPLETED, run.status
             return Completed(since=since)

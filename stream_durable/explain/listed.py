@@ -8,6 +8,7 @@ import msgspec
 
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import CHILD_MARK
+from stream_durable.core.run.entry import Entry
 from stream_durable.core.run.rows import thaw_requests
 from stream_durable.core.status import (
     CANCELLED,
@@ -17,6 +18,7 @@ from stream_durable.core.status import (
     COMPENSATION_FAILED,
     COMPLETED,
     FAILED,
+    MERGED,
     PAUSED,
     PENDING,
     RUNNING,
@@ -28,7 +30,7 @@ from stream_durable.explain.reason import Word
 _WORDS: Final[dict[str, Word]] = {
     FAILED: "Needs review", COMPENSATION_FAILED: "Needs review", PAUSED: "Blocked", PENDING: "Waiting",
     WAITING: "Waiting", RUNNING: "Running", CANCELLING: "Running", COMPENSATING: "Running",
-    COMPLETED: "Done", COMPENSATED: "Done", CANCELLED: "Done",
+    COMPLETED: "Done", COMPENSATED: "Done", CANCELLED: "Done", MERGED: "Done",
 }  # fmt: skip
 _failure = msgspec.json.Decoder(Failure).decode
 
@@ -79,9 +81,8 @@ def brief(row: Listed) -> str:
             return f"paused{f' by {pause.by}' if pause.by else ''}{quoted(pause.reason)}"
         case "cancelling" | "cancelled" if cancel is not None:
             return f"cancelled{f' by {cancel.by}' if cancel.by else ''}{quoted(cancel.reason)}"
-        case "pending" if requests is not None and requests.entry is not None and requests.entry.gate:
-            name, _, key = requests.entry.gate.partition(CHILD_MARK)
-            return f"waits for a place at gate {name}{f': {key}' if key else ''}"
+        case "pending" | "merged" if requests is not None and requests.entry is not None:
+            return _before(requests.entry)
         case "pending":
             return "has not begun"
         case "completed":
@@ -90,6 +91,16 @@ def brief(row: Listed) -> str:
             return f"{late}waits, {steps}"
         case _:
             return f"{late}{steps}"
+
+
+def _before(entry: Entry) -> str:
+    if entry.into:
+        return f"merged into run {entry.into}"
+    if entry.gate:
+        name, _, key = entry.gate.partition(CHILD_MARK)
+        return f"waits for a place at gate {name}{f': {key}' if key else ''}"
+    _, _, key = entry.admission.partition(CHILD_MARK)
+    return f"waits to be let in{f': {key}' if key else ''}"
 
 
 def _held(row: Listed) -> bool:

@@ -49,6 +49,17 @@ class Cancelled(Reason, code="cancelled", word="Done", check="run"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Merged(Reason, code="merged", word="Done", check="run"):
+    """The run ended without having begun: by `starts=`, another run is the taker."""
+
+    into: str
+
+    def text(self, subject: str, at: Times) -> str:
+        """Return the sentence."""
+        return f"{subject} was merged into run {self.into}{self.was(at)}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Skipped(Reason, code="skipped", word="Done", check="after"):
     """The step was passed over."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from stream_durable.core.admission.summary import AdmissionMember, AdmissionSummary
 from stream_durable.core.gate.summary import GatePlace, GateSummary
 from stream_durable.core.run.rows import RunRow
 from stream_durable.core.run.state import Run
@@ -26,6 +27,14 @@ class GateEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class AdmissionEvidence:
+    """The admission before a run, with the first members."""
+
+    summary: AdmissionSummary
+    members: tuple[AdmissionMember, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A run with all evidence; evidence not looked up is left out."""
 
@@ -33,6 +42,8 @@ class Snapshot:
     now: datetime
     #: By the name of a breaker, or the id of a gate.
     gates: Mapping[str, GateEvidence] = field(default_factory=dict)
+    #: Where the run waits before it begins, if `starts=` has it wait.
+    admission: AdmissionEvidence | None = None
     #: Child runs by id.
     children: Mapping[str, RunRow] = field(default_factory=dict)
     #: Names of the signals that the run keeps.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, assert_never
 
+from stream_durable.core.admission.state import UNDER_WAY
 from stream_durable.core.definition.nodes import (
     ChildNode,
     EventNode,
@@ -20,7 +21,8 @@ from stream_durable.core.names import undo_name
 from stream_durable.core.run.attempts import NOT_CARRIED
 from stream_durable.core.run.cause import Cause
 from stream_durable.core.run.entering import is_waiting
-from stream_durable.core.run.explain import at_gate, causes, status_of
+from stream_durable.core.run.explain import before_run as cause_of_run
+from stream_durable.core.run.explain import causes, status_of
 from stream_durable.core.run.from_outside import Asked
 from stream_durable.core.run.groups import window
 from stream_durable.core.run.inside import first_of, open_waits
@@ -68,6 +70,8 @@ def _reason(seen: Snapshot, i: int, step: Step, found: tuple[Cause, ...], cause:
             return not_begun(run)
         case "review":
             return _held(run, i, step)
+        case "admission":
+            return _admission(seen, cause)
         case "paused":
             return paused(run)
         case "step" | "join" | "branch" | "group" | "call" | "place" | "turn":
@@ -159,6 +163,21 @@ def _gate(seen: Snapshot, name: str, key: str) -> Reason:
         gate=name, key=key, limits=gate.limits_text, inside=gate.inside, waiting=gate.waiting,
         until=None if holder is not None else moment(gate.due), run="" if holder is None else holder.run,
         step="" if holder is None else holder.step,
+    )  # fmt: skip
+
+
+def _admission(seen: Snapshot, cause: Cause) -> Reason:
+    found = seen.admission
+    if found is None:
+        return waiting.AtAdmission(
+            workflow=cause.name, key=cause.about, rule="", waiting=0, under_way=0, run=""
+        )
+    under_way = next((one.run for one in found.members if one.stage in UNDER_WAY), "")
+    own = next((one.since for one in found.members if one.run == seen.run.id), None)
+    return waiting.AtAdmission(
+        workflow=cause.name, key=cause.about, rule=found.summary.rule_text, since=moment(own),
+        waiting=found.summary.waiting, under_way=found.summary.under_way, run=under_way,
+        until=moment(found.summary.begins),
     )  # fmt: skip
 
 
@@ -323,10 +342,11 @@ def _ended(run: Run, i: int, step: Step | None, status: str) -> Reason:
 def before_run(seen: Snapshot) -> Reason:
     """Return why a pending run has not begun."""
     run = seen.run
-    if is_waiting(run):
-        cause = at_gate(run)
-        return _gate(seen, cause.name, cause.about)
-    return not_begun(run)
+    return _at_entry(seen, cause_of_run(run)) if is_waiting(run) else not_begun(run)
+
+
+def _at_entry(seen: Snapshot, cause: Cause) -> Reason:
+    return _gate(seen, cause.name, cause.about) if cause.kind == "gate" else _admission(seen, cause)
 
 
 def not_begun(run: Run) -> waiting.NotBegun:

@@ -225,6 +225,30 @@ class AtGate(Reason, code="at_gate", word="Waiting", check="gate"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AtAdmission(Reason, code="at_admission", word="Waiting", check="gate"):
+    """By `starts=`, the run waits for a time, for further starts, or for the end of another run."""
+
+    workflow: str
+    #: The key, where each has its runs.
+    key: str
+    rule: str
+    #: Numbers of those waiting, this one among them, and of those under way.
+    waiting: int
+    under_way: int
+    #: The one under way, where there is one at a time.
+    run: str
+
+    def text(self, subject: str, at: Times) -> str:
+        """Return the sentence."""
+        which = f"workflow {self.workflow}{f' for {self.key}' if self.key else ''}"
+        rule = f" ({self.rule})" if self.rule else ""
+        busy = f"; run {self.run} is under way" if self.run else ""
+        begins = "" if self.until is None else f"; they begin{self.comes(at)}"
+        line = f"; {counted(self.waiting, 'waits', 'wait')} there" if self.waiting > 1 else ""
+        return f"{subject} waits for other starts of {which}{rule}{busy}{begins}{line}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class GroupPlace(Reason, code="group_place", word="Waiting", check="run"):
     """The places of a group are used up by other members."""
 

@@ -248,7 +248,9 @@ class MemoryStore:
         runs = self.tables.runs
         for change in share.rows.get(RunChange, ()):
             if (known := runs.get(change.id)) is not None:
-                unset = {name for name in ("context", "attributes") if getattr(change, name) is None}
+                unset = {
+                    name for name in ("context", "attributes", "inputs") if getattr(change, name) is None
+                }
                 new = {name: value for name, value in change._asdict().items() if name not in unset}
                 runs[change.id] = known._replace(**new)
 

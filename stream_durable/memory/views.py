@@ -11,6 +11,10 @@ import msgspec
 
 from stream_durable.client.edge import Ports
 from stream_durable.client.filter import LOST
+from stream_durable.core.admission.rows import AdmissionRow, MemberRow
+from stream_durable.core.admission.state import UNDER_WAY
+from stream_durable.core.admission.summary import AdmissionMember, AdmissionSummary
+from stream_durable.core.admission.summary import summary_of as admission_of
 from stream_durable.core.gate.rows import PlaceRow
 from stream_durable.core.gate.summary import GatePlace, GateSummary, summary_of
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
@@ -186,6 +190,29 @@ class MemoryViews(ScheduleViews, WaitViews, DeadViews):
         """Return a gate or a breaker; None: unused."""
         return self._gate(gate) if gate in self._tables.gates else None
 
+    async def admission_list(self, *, after: str = "", limit: int = 1_000) -> list[AdmissionSummary]:
+        """Return a page of the admissions with runs waiting or under way, by id."""
+        ids = sorted(one for one in {row.admission for row in self._at_admissions()} if one > after)
+        return list(map(self._admission, ids[:limit]))
+
+    async def admission_get(self, admission: str) -> AdmissionSummary | None:
+        """Return an admission; None: unused."""
+        return self._admission(admission) if admission in self._tables.rows[AdmissionRow] else None
+
+    async def admission_members(
+        self, admission: str, *, after: int = 0, limit: int = 1_000
+    ) -> list[AdmissionMember]:
+        """Return a page of the unsettled runs at an admission, in the order of ordinals."""
+        found = [
+            AdmissionMember(
+                row.run, row.stage, row.ordinal, row.since or 0, row.priority or 0, row.taker or ""
+            )
+            for row in self._at_admissions()
+            if row.admission == admission and row.stage is not None and (row.ordinal or 0) > after
+            if row.ordinal is not None
+        ]
+        return sorted(found, key=attrgetter("ordinal"))[:limit]
+
     async def partition_list(self) -> list[PartitionSummary]:
         """Return where the partitions stand."""
         found = [await self.partition_get(partition) for partition in sorted(self._tables.partitions)]
@@ -237,6 +264,20 @@ class MemoryViews(ScheduleViews, WaitViews, DeadViews):
 
     async def close(self) -> None:
         """Nothing is held."""
+
+    def _at_admissions(self) -> Iterable[MemberRow]:
+        return (row for row in self._tables.rows[MemberRow].values() if row.stage != "settled")
+
+    def _admission(self, admission: str) -> AdmissionSummary:
+        body = self._tables.rows[AdmissionRow][admission].body
+        assert body is not None
+        members = [row for row in self._at_admissions() if row.admission == admission]
+        waiting = [row.since for row in members if row.stage in ("waiting", "joined")]
+        times = [row.since for row in members if row.stage == "waiting" and row.since is not None]
+        under_way = sum(row.stage in UNDER_WAY for row in members)
+        return admission_of(
+            admission, body, len(waiting), under_way, min(times, default=None), max(times, default=None)
+        )
 
     def _gate(self, gate: str) -> GateSummary:
         row = self._tables.gates[gate]

@@ -17,6 +17,8 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from stream_durable.core.admission.summary import AdmissionMember, AdmissionSummary
+from stream_durable.core.admission.summary import summary_of as admission_of
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.gate.summary import GatePlace, GateSummary, summary_of
 from stream_durable.core.ids import CHILD_MARK
@@ -249,6 +251,22 @@ class PostgresViews:
         async with self._connection() as connection:
             found = await connection.fetch(queries()["view_gate_places"], gate, after, limit, is_inside)
         return list(map(GatePlace._make, found))
+
+    async def admission_list(self, *, after: str = "", limit: int = 1_000) -> list[AdmissionSummary]:
+        """Return a page of the admissions with runs waiting or under way, by id."""
+        return list(starmap(admission_of, await self._fetch("view_admission_list", after, limit)))
+
+    async def admission_get(self, admission: str) -> AdmissionSummary | None:
+        """Return an admission; None: unused."""
+        found = await self._fetch("view_admission_get", admission)
+        return admission_of(*found[0]) if found else None
+
+    async def admission_members(
+        self, admission: str, *, after: int = 0, limit: int = 1_000
+    ) -> list[AdmissionMember]:
+        """Return a page of the unsettled runs at an admission."""
+        found = await self._fetch("view_admission_members", admission, after, limit)
+        return list(map(AdmissionMember._make, found))
 
     async def partition_get(self, partition: int) -> PartitionSummary | None:
         """Return where a partition of the inbox stands."""

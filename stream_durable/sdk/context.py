@@ -74,7 +74,7 @@ class Context(Generic[Input]):
     """
 
     __slots__ = ("_control", "_inside", "_log", "_metadata", "_outputs", "_scheduled", "_values",
-                 "attempt", "input", "run_id", "step", "tags", "workflow")  # fmt: skip
+                 "attempt", "input", "inputs", "run_id", "step", "tags", "workflow")  # fmt: skip
 
     def __init__(
         self,
@@ -101,6 +101,8 @@ class Context(Generic[Input]):
         self._scheduled = scheduled
         #: The run's input, in its type.
         self.input = input
+        #: The inputs of all runs that began as this one, in the order of arrival, by `starts=`.
+        self.inputs: list[Input] = [input]
         self.run_id = run_id
         self.workflow = workflow
         self.step = step

@@ -62,6 +62,15 @@ class Given(msgspec.Struct, frozen=True):
     context: Callable[[Any], Context[Any]]
     item: bytes | None = None
     happened: bytes | None = None
+    #: The inputs of all runs that began as this one.
+    inputs: tuple[bytes, ...] | None = None
+
+    def context_for(self, value: Any, read: Read) -> Context[Any]:
+        """Return the context, with all inputs as objects of the type."""
+        context = self.context(value)
+        if self.inputs is not None:
+            context.inputs = [read(each) for each in self.inputs]
+        return context
 
 
 #: Plain numbers, since comparing members of an enum is slower and this is done for every argument.
@@ -150,7 +159,7 @@ class Handler:
                     if read is not reader:
                         the_input = read(given.input)
                         reader = read
-                    values.append(given.context(the_input) if source == _CONTEXT else the_input)
+                    values.append(given.context_for(the_input, read) if source == _CONTEXT else the_input)
         except DOES_NOT_FIT as error:
             # Without the cause, which shows the value.
             raise self._unfit(f"parameter {parameter!r}", problems(error)) from None

@@ -12,7 +12,7 @@ from stream_durable.sdk.options import Options
 from stream_durable.sdk.origin import Origin
 
 if TYPE_CHECKING:
-    from stream_durable.sdk.prepare import Outline
+    from stream_durable.sdk.outline import Outline
 
 
 class Noted(NamedTuple):

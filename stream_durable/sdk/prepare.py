@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from stream_durable.core.definition.about import About, schema_within_bounds
 from stream_durable.core.definition.formats import format_of
-from stream_durable.core.definition.guards import Gate
 from stream_durable.core.definition.nodes import (
     AnyNode,
     BranchNode,
@@ -27,7 +26,6 @@ from stream_durable.core.definition.paths import root_of
 from stream_durable.core.definition.reads import reads_of
 from stream_durable.core.definition.type_misfit import type_misfit
 from stream_durable.core.definition.validate import validate
-from stream_durable.core.policy import RetryPolicy
 from stream_durable.sdk.answers import Expand
 from stream_durable.sdk.beside import argument_of, beside_nodes, schemas_of
 from stream_durable.sdk.binding import Binder, Offer, says_why, value_of, with_takes
@@ -38,7 +36,7 @@ from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.known import Known, KnownValues, output_of
 from stream_durable.sdk.lineage import prepared_child
 from stream_durable.sdk.options import Options
-from stream_durable.sdk.origin import Origin
+from stream_durable.sdk.outline import Outline
 from stream_durable.sdk.placing import Noted, placed
 from stream_durable.sdk.signature import shown
 from stream_durable.sdk.type_faults import judge_child, judge_key, judge_paths
@@ -49,28 +47,6 @@ if TYPE_CHECKING:
 
 
 _AnyNode = TypeVar("_AnyNode", bound=Node)
-
-
-class Outline(NamedTuple):
-    """A workflow as written, without steps."""
-
-    name: str
-    input_type: Any
-    output_type: Any
-    timeout_ms: int | None
-    restart: RetryPolicy
-    options: Options
-    origin: Origin
-    #: The author's description; schemas are added later.
-    about: About
-    events: tuple[str, ...] = ()
-    concurrency: int | None = None
-    gate: Gate | None = None
-    due_ms: int | None = None
-
-    def fault(self, step: str | None, code: str, message: str, origin: Origin) -> DefinitionFault:
-        """Return a fault of this workflow."""
-        return DefinitionFault(self.options.label, step, code, message, origin)
 
 
 class Prepared(NamedTuple):
@@ -102,12 +78,22 @@ def prepare(workflow: Workflow, outline: Outline, drafts: Sequence[Draft]) -> Pr
         events=outline.events,
         beside=asked,
         due_ms=outline.due_ms,
-        format=format_of((*nodes, *templates), outline.concurrency, asked, outline.gate, outline.due_ms),
+        format=format_of(
+            (*nodes, *templates),
+            outline.concurrency,
+            asked,
+            outline.gate,
+            outline.due_ms,
+            starts=outline.starts,
+        ),
         concurrency=outline.concurrency,
         gate=outline.gate,
+        starts=outline.starts,
     )
     if outline.gate is not None and outline.gate.per is not None:
         judge_key(preparation.values, outline.gate.per, own)
+    if outline.starts is not None and outline.starts.key is not None:
+        judge_key(preparation.values, outline.starts.key, own)
     output = preparation.output(definition, outline, own)
     give_tokens(nodes, preparation.handlers.values())
     faults = placed(outline, own, preparation.noted, validate(definition))

@@ -21,10 +21,12 @@ from stream_durable.sdk.gate import Gate
 from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.options import Options, name_of
 from stream_durable.sdk.origin import Origin, author_frame, origin_of_call, origin_of_function
-from stream_durable.sdk.prepare import Outline, Prepared, prepare
+from stream_durable.sdk.outline import Outline
+from stream_durable.sdk.prepare import Prepared, prepare
 from stream_durable.sdk.queue_rule import with_rule
 from stream_durable.sdk.retry import Retry
 from stream_durable.sdk.scope import Scope
+from stream_durable.sdk.starts import Batch, Debounce, Single, read_starts
 from stream_durable.sdk.step_options import CallOptions, OnCallError, TemplateOptions
 from stream_durable.sdk.steps import Decorator, F, Template, checked_function, plain
 
@@ -74,6 +76,7 @@ class Workflow(Scope, Generic[In, Out]):
         queue: str | None = None,
         concurrency: int | None = None,
         gate: Gate | None = None,
+        starts: Debounce | Batch | Single | None = None,
         description: str = "",
         tags: Iterable[str] = (),
         metadata: Mapping[str, Any] | None = None,
@@ -86,6 +89,8 @@ class Workflow(Scope, Generic[In, Out]):
         functions, and `restart` applies to the graph: a failed run begins again after the clean-up. At most
         `concurrency` functions of a run are with workers at the same time; without the option there is no
         cost. A run is `pending` until its `gate` lets it pass, and keeps the place until it has ended.
+        With `starts` runs of a key are debounced, begin in batches, or one at a time; a run that goes with
+        another ends as `merged`, and its result is that of the other.
         `description`, `tags` and `metadata` are for people and for tools listing workflows; changing them
         makes no new version. `events` adds optional public events to those of every run: `"step.started"`.
         A run that has not ended so long after its beginning as `due` says is reported as overdue, and goes
@@ -119,6 +124,7 @@ class Workflow(Scope, Generic[In, Out]):
             concurrency=options.count("concurrency=", concurrency),
             gate=options.gate(gate),
             due_ms=options.duration("due=", due),
+            starts=read_starts(options, starts),
         )
         self._drafts: list[Draft] = []
         self._children: list[Workflow] = []

@@ -68,6 +68,8 @@ class Engine(Teller):
     probe_breaker = Told(AsyncClient.probe_breaker)
     gates = Told(AsyncClient.gates)
     gate_places = Told(AsyncClient.gate_places)
+    admissions = Told(AsyncClient.admissions)
+    admission_members = Told(AsyncClient.admission_members)
     pause_queue = Told(AsyncClient.pause_queue)
     resume_queue = Told(AsyncClient.resume_queue)
     drain_queue = Told(AsyncClient.drain_queue)

@@ -91,7 +91,7 @@ def _encode_run(event: RunEvent) -> bytes:
 
     So nearly every event has the same size as before, and is readable with the first schema alone.
     """
-    if event.trigger is None and event.parent is None and event.steps is None:
+    if event.trigger is None and event.parent is None and event.steps is None and event.into is None:
         return b"".join((_run_head[event.type, event.workflow, event.fingerprint], *_run_parts(event)))
     return b"".join((
         frame(RunEvent),
@@ -100,6 +100,7 @@ def _encode_run(event: RunEvent) -> bytes:
         _optional_text[event.trigger],
         _optional_text[event.parent],
         _NONE if event.steps is None else _some_texts(event.steps),
+        _optional_text[event.into],
     ))  # fmt: skip
 
 

@@ -54,6 +54,7 @@ def given_of(command: Command, context: Callable[[Any], Context[Any]]) -> Given:
         context,
         None if item is None else bytes(item),
         None if happened is None else _with_names(command, bytes(happened)),
+        None if command.inputs is None else tuple(map(bytes, command.inputs)),
     )
 
 

@@ -47,6 +47,9 @@ class Fitting:
                 command,
                 input=await found(command.input),
                 outputs={name: await found(value) for name, value in command.outputs.items()},
+                inputs=None
+                if command.inputs is None
+                else tuple([await found(each) for each in command.inputs]),
                 item=None if command.item is None else await found(command.item),
                 happened=None if command.happened is None else await found(command.happened),
                 kept=tuple(

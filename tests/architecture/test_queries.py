@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from architecture.sources import literals, migration, modules
+from stream_durable.core.admission.rows import AdmissionRow, MemberRow
 from stream_durable.core.channel.rows import EventRow, ExpiredRow, WaitRow
 from stream_durable.core.gate.rows import GateRow, PlaceRow, TurnRow
 from stream_durable.core.run.attribute_rows import AttributeRow
@@ -28,7 +29,7 @@ SQL = re.compile(
 #: Where statements may stand all the same, and why.
 EXCEPTIONS: dict[str, str] = {}
 
-MIGRATIONS = tuple(range(1, 25))
+MIGRATIONS = tuple(range(1, 26))
 #: Where a run's id has this name, for it is not the first thing the row is about.
 RUN_ID = (
     "signal_sent", "step", "step_state", "attempt", "attempt_state", "run_attribute", "attribute_set",
@@ -117,7 +118,7 @@ def columns_of(what: str, name: str) -> list[str]:
 @pytest.mark.parametrize(
     ("what", "name", "row"),
     [("table", "run", RunRow), ("table", "step", StepRow), ("table", "attempt", AttemptRow),
-     ("type", "run_wide", RunRow), ("type", "run_shift", RunChange), ("type", "step_state", StepRow),
+     ("type", "run_written", RunRow), ("type", "run_moved", RunChange), ("type", "step_state", StepRow),
      ("type", "attempt_state", AttemptRow), ("type", "event_sent", EventRow),
      ("table", "channel_expired", ExpiredRow), ("type", "event_expired", ExpiredRow),
      ("table", "gate_turn", TurnRow), ("type", "turn_change", TurnRow),
@@ -126,6 +127,8 @@ def columns_of(what: str, name: str) -> list[str]:
      ("type", "timer_change", TimerRow), ("type", "signal_sent", SignalRow),
      ("table", "run_attribute", AttributeRow), ("type", "attribute_set", AttributeRow),
      ("table", "question", QuestionRow), ("type", "question_state", QuestionRow),
+     ("table", "admission", AdmissionRow), ("type", "admission_change", AdmissionRow),
+     ("table", "admission_member", MemberRow), ("type", "member_change", MemberRow),
      ("table", "schedule", ScheduleRow), ("type", "schedule_change", ScheduleRow),
      ("table", "schedule_firing", FiringRow), ("type", "firing_change", FiringRow)],
 )  # fmt: skip

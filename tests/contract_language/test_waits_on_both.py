@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stream_durable import RunFilter, Workflow
+from stream_durable import Batch, Context, RunFilter, Single, Workflow
 from stream_durable.core.errors import RejectedError
 from stream_durable.testing import Engine
 
@@ -196,3 +196,45 @@ async def test_figures_of_workflows_and_of_children_come_in_one_call_each(engine
     assert ask(engine, engine._target.child_counts, runs=runs) == {"shop-0": 0, "parent-0": 2, "nobody": 0}
     with pytest.raises(RejectedError, match="takes a list"):
         ask(engine, engine._target.child_counts, runs="parent-0")
+
+
+async def test_runs_that_meet_wait_and_go_with_each_other(engine: Engine) -> None:
+    mails = Workflow("mails", starts=Batch(key="input.to", size=3, within="1h"))
+
+    @mails.step
+    def send(ctx: Context[Any]) -> list[int]:
+        return [one["n"] for one in ctx.inputs]
+
+    single = Workflow("single", starts=Single(key="input.to", busy="queue"))
+    single.wait_signal("go")
+    runs = [await engine.start(mails, {"to": "a", "n": n}, id=f"mail-{n}") for n in range(2)]
+    line = [await engine.start(single, {"to": "a"}, id=f"single-{n}", priority=n) for n in range(3)]
+    await engine.until_waiting(line[0])
+    engine.restart()
+    found = {one.id: one for one in ask(engine, engine._target.admissions)}
+    assert {(one.id, one.waiting, one.under_way) for one in found.values()} == {
+        ("mails//a", 2, 0),
+        ("single//a", 2, 1),
+    }
+    assert found["mails//a"].begins is not None
+    assert ask(engine, engine._target.admissions, after="mails//a") == [found["single//a"]]
+    members = engine.ask(lambda: engine._target.admission_members("single//a"))
+    assert [(one.run, one.stage, one.priority) for one in members] == [
+        ("single-0", "begun", 0),
+        ("single-1", "waiting", 1),
+        ("single-2", "waiting", 2),
+    ]
+    why = engine.ask(engine._target.run("single-2").why)
+    assert (why.code, why.evidence["run"], why.evidence["waiting"]) == ("at_admission", "single-0", 2)
+
+    await engine.start(mails, {"to": "a", "n": 2}, id="mail-2")
+    assert await runs[0].result() == [0, 1, 2]
+    assert (runs[1].status, runs[1].state.into) == ("merged", "mail-2")
+    page = await engine.list(RunFilter(status=["merged"]))
+    assert {(one.id, one.into, one.word) for one in page.runs} == {
+        ("mail-0", "mail-2", "Done"),
+        ("mail-1", "mail-2", "Done"),
+    }
+    for run in (line[0], line[2], line[1]):
+        await run.signal("go", run.id)
+        assert await run.result() == run.id

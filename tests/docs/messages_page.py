@@ -38,7 +38,7 @@ that hold their default are left out. Fields may be added with a default, and ar
 ## The inbox
 
 The record's key is the entity's id: the value of `run` or, for a channel, of `channel`, which is the event's name, a
-slash and the key, or, for a gate or a breaker, of `gate`, which is its name, or, for a message that is sent later, of `later`, or, for a schedule, of `schedule`, which is its name, or, for a partition, of `log`, which is its number.
+slash and the key, or, for a gate or a breaker, of `gate`, which is its name, or, for a message that is sent later, of `later`, or, for an admission, of `admission`, which is the workflow, two slashes and the key, or, for a schedule, of `schedule`, which is its name, or, for a partition, of `log`, which is its number.
 A record whose key is another one is refused. Only the processors and clients of an instance write here.
 """
 
@@ -138,6 +138,7 @@ WRITERS: Final = {
     "reconciler": "child.ended run.continue sleep.until wait.check gate.pass event.delivered event.offered "
     "event.given run.timer emission.refused channel.wait channel.take channel.taken "
     "channel.read channel.reacted channel.unread "
+    "admission.ask admission.begun admission.leave admission.timer run.admitted run.merged run.follow "
     "channel.unwait channel.continue channel.timer gate.ask gate.leave gate.enter gate.entered gate.exit gate.timer later.timer "
     "run.start_scheduled run.start_triggered schedule.next schedule.ended schedule.undeclare schedule.timer",
     "client, worker": "log.rules",
@@ -150,6 +151,7 @@ USUAL: Final = {
     "run": "Id of the run.",
     "channel": "Name of the event, a slash, and the key.",
     "gate": "Name of the breaker; or of the gate, with two slashes and the key, if each has its own.",
+    "admission": "Name of the workflow, two slashes, and the key, if there is one.",
     "passes": "How many passes of the attempt came before.",
     "later": "`signal` or `event`, whom it is for, and the message's own id.",
     "schedule": "Name of the schedule.",
@@ -190,7 +192,7 @@ _TYPES: Final = (
     ("AttemptCompleted", "object"), ("Call", "list"), ("Raw", "JSON"), ("Millis", "milliseconds"), ("tuple[", "list"), ("dict[", "object"), ("bool", "true or false"),
     ("Failure", "object"), ("int", "whole number"), ("Ordinal", "whole number"), ("Arrival", "whole number"), ("WaitAttempt", "whole number"),
     ("Format", "whole number"), ("Partition", "whole number"), ("float", "number"), ("str", "text"), ("Text", "text"), ("Comment", "text"),
-    ("RetryPolicy", "object"), ("GateLimits", "object"), ("GateChange", "object"), ("Units", "whole number"),
+    ("RetryPolicy", "object"), ("StartRule", "object"), ("GateLimits", "object"), ("GateChange", "object"), ("Units", "whole number"),
     ("Moment", "milliseconds"), ("Plan", "object"), ("Scheduled", "list"),
     ("Deferrable", "`run.signal` or `channel.event`"),
 )  # fmt: skip

@@ -7,10 +7,15 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from stream_durable.core.admission.rule import BatchRule, DebounceRule, SingleRule
 from stream_durable.core.effects import CancelAttempt, Command, Kept
 from stream_durable.core.failure import Failure
 from stream_durable.core.gate.limits import GateChange, GateLimits
 from stream_durable.core.messages import (
+    AdmissionAsked,
+    AdmissionBegun,
+    AdmissionLeft,
+    AdmissionTimerFired,
     AnswerInput,
     AssignInput,
     AttemptCancels,
@@ -84,7 +89,10 @@ from stream_durable.core.messages import (
     ResumeSchedule,
     RetryRun,
     RulesDeclared,
+    RunAdmitted,
     RunContinued,
+    RunFollowed,
+    RunMerged,
     RunTimerFired,
     Scheduled,
     ScheduledRunEnded,
@@ -638,3 +646,31 @@ MESSAGES += [
         by="tom", reason="a wrong account",
     ),
 ]  # fmt: skip
+MAIL: dict[str, Any] = {"key": "mail//zoë", "run": RUN, "format": 2}
+LET: dict[str, Any] = {"key": RUN, "admission": "mail//zoë", "attempt": 2, "format": 2}
+FOLLOWED: dict[str, Any] = {
+    "key": "run-2",
+    "parent": "run-0",
+    "parent_step": "ship",
+    "child": RUN,
+    "format": 2,
+}
+MESSAGES += [
+    AdmissionAsked(**MAIL, attempt=1, rule=DebounceRule(quiet_ms=5_000)),
+    AdmissionAsked(
+        **MAIL, attempt=2, rule=DebounceRule(quiet_ms=5_000, cap_ms=60_000, is_for_all=True), priority=-5,
+        is_again=True, input=DATA,
+    ),
+    AdmissionAsked(**MAIL, attempt=1, rule=BatchRule(size=100, within_ms=10_000), input=DATA),
+    AdmissionAsked(**MAIL, attempt=1, rule=SingleRule()),
+    AdmissionAsked(**MAIL, attempt=1, rule=SingleRule(busy="newest")),
+    AdmissionBegun(**MAIL, attempt=2),
+    AdmissionLeft(**MAIL, attempt=2),
+    AdmissionTimerFired(key="mail//zoë", timer="", due=1_764_000_060_000),
+    RunAdmitted(**LET),
+    RunAdmitted(**LET, inputs=(DATA, Raw(b"null"))),
+    RunMerged(**LET, into="run-2"),
+    RunFollowed(**FOLLOWED),
+    RunFollowed(**FOLLOWED, picks=("done", "page.next")),
+]  # fmt: skip
+COMMANDS.append(msgspec.structs.replace(COMMANDS[-1], inputs=(DATA, Raw(b"null"))))

@@ -1268,6 +1268,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admissions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Admissions
+         * @description List the admissions in use, by id.
+         */
+        get: operations["list_admissions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admissions/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Admission
+         * @description Return the rule of a workflow and a key, with the runs waiting and under way, in order.
+         */
+        get: operations["get_admission"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/queues": {
         parameters: {
             query?: never;
@@ -1602,6 +1642,47 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** AdmissionShown */
+        AdmissionShown: {
+            /** Id */
+            id: string;
+            /** Workflow */
+            workflow: string;
+            /** Key */
+            key: string;
+            /** Rule */
+            rule: string;
+            /** Waiting */
+            waiting: number;
+            /** Under Way */
+            under_way: number;
+            /** Begins */
+            begins: string | null;
+        };
+        /** AdmissionWhole */
+        AdmissionWhole: {
+            /** Id */
+            id: string;
+            /** Workflow */
+            workflow: string;
+            /** Key */
+            key: string;
+            /** Rule */
+            rule: string;
+            /** Waiting */
+            waiting: number;
+            /** Under Way */
+            under_way: number;
+            /** Begins */
+            begins: string | null;
+            /** Runs */
+            runs: components["schemas"]["MemberShown"][];
+        };
+        /** Admissions */
+        Admissions: {
+            /** Admissions */
+            admissions: components["schemas"]["AdmissionShown"][];
+        };
         /**
          * AnswerAllBody
          * @description The same answer to many questions.
@@ -2435,6 +2516,24 @@ export interface components {
             /** May See Payloads */
             may_see_payloads: boolean;
         };
+        /** MemberShown */
+        MemberShown: {
+            /** Run */
+            run: string;
+            /**
+             * Stage
+             * @enum {string}
+             */
+            stage: "waiting" | "joined" | "let_in" | "begun" | "replaced" | "merged" | "settled";
+            /** Number */
+            number: number;
+            /** Since */
+            since: string | null;
+            /** Priority */
+            priority: number;
+            /** Into */
+            into: string | null;
+        };
         /** Need */
         Need: {
             /**
@@ -3210,6 +3309,8 @@ export interface components {
             attributes: {
                 [key: string]: string | number | boolean;
             };
+            /** Into */
+            into: string | null;
         };
         /** RunList */
         RunList: {
@@ -3300,6 +3401,8 @@ export interface components {
             expected: string | null;
             /** Overdue Since */
             overdue_since: string | null;
+            /** Into */
+            into: string | null;
             /**
              * Word
              * @enum {string}
@@ -3687,7 +3790,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "begin" | "step" | "join" | "branch" | "group" | "paused" | "queue" | "worker" | "answer" | "breaker" | "gate" | "later" | "retry" | "time" | "event" | "signal" | "input" | "token" | "child" | "next child" | "members" | "turn" | "place" | "call" | "review";
+            kind: "begin" | "step" | "join" | "branch" | "group" | "paused" | "queue" | "worker" | "answer" | "breaker" | "gate" | "later" | "retry" | "time" | "event" | "signal" | "input" | "token" | "child" | "next child" | "members" | "turn" | "place" | "call" | "review" | "admission";
             /** Name */
             name: string;
             /** About */
@@ -10238,6 +10341,177 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Ordered"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_admissions: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Admissions"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_admission: {
+        parameters: {
+            query?: {
+                key?: string;
+                /** @description How many at most. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The name; a slash is written as `%2F`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdmissionWhole"];
                 };
             };
             /** @description Bad Request */

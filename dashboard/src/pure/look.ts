@@ -25,6 +25,7 @@ const LOOKS: Record<string, Look> = {
   cancelled: { icon: "s-cancelled", hue: "grey" },
   compensated: { icon: "s-compensated", hue: "teal" },
   compensation_failed: { icon: "s-compfailed", hue: "red" },
+  merged: { icon: "s-skipped", hue: "grey" },
 };
 const PENDING = LOOKS.pending!;
 
@@ -70,10 +71,11 @@ export const RUN_STATUSES = [
   "compensating",
   "completed",
   "compensated",
+  "merged",
   "cancelled",
 ] as const;
 
 /** Whether nothing changes any more by itself. */
 export function isSettled(status: string): boolean {
-  return ["completed", "failed", "cancelled", "compensated", "compensation_failed", "skipped"].includes(status);
+  return ["completed", "failed", "cancelled", "compensated", "compensation_failed", "merged", "skipped"].includes(status);
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sized
 
+from stream_durable.core.admission.rule import Starts
 from stream_durable.core.definition.guards import Gate
 from stream_durable.core.definition.nodes import (
     AnyNode,
@@ -17,6 +18,7 @@ from stream_durable.core.definition.nodes import (
     may_hold,
 )
 from stream_durable.core.format import (
+    ADMISSIONS,
     ALL_OF,
     ASKS,
     BESIDE,
@@ -37,6 +39,7 @@ def format_of(
     gate: Gate | None = None,
     due_ms: int | None = None,
     queues: Sized = (),
+    starts: Starts | None = None,
 ) -> int:
     """Return the format needed to fold a definition: 1 without later kinds and options."""
     of_workflow = (
@@ -45,6 +48,7 @@ def format_of(
         1 if gate is None else GATES,
         1 if due_ms is None else DUE,
         GATES if queues else 1,
+        1 if starts is None else ADMISSIONS,
     )
     return max(*of_workflow, *map(_format_of, nodes))
 

@@ -11,6 +11,7 @@ from typing import Literal, assert_never, final
 
 import msgspec
 
+from stream_durable.core.admission.rule import Starts
 from stream_durable.core.definition.canonical import canonical
 from stream_durable.core.definition.guards import Breaker, Gate, QueueRule
 from stream_durable.core.definition.moments import AnyMoment
@@ -334,6 +335,8 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     due_ms: Millis | None = None
     #: Queues that are limited as a whole or have lanes by priority, by name.
     queues: tuple[QueueRule, ...] = ()
+    #: Which runs begin, and which go with another.
+    starts: Starts | None = None
     #: The format needed to fold a run of this: older releases leave the run to newer ones.
     format: Format = 1
 

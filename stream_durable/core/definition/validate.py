@@ -35,6 +35,7 @@ from stream_durable.core.definition.paths import root_of
 from stream_durable.core.definition.places import place_faults, section_faults
 from stream_durable.core.definition.reads import due_paths, passage_paths
 from stream_durable.core.definition.retry_faults import retry_faults
+from stream_durable.core.definition.start_faults import start_faults
 from stream_durable.core.ids import NAME
 from stream_durable.core.lifecycle import ON_REQUEST
 from stream_durable.core.names import hook_kind
@@ -88,8 +89,7 @@ def _workflow(definition: Definition) -> Iterator[Fault]:
     yield from _times(definition, label)
     if definition.concurrency is not None and definition.concurrency < 1:
         yield Fault(None, "count", f"{label}, concurrency=: at least one step has to run")
-    if definition.gate is not None:
-        yield from _gate(definition, definition.gate, label)
+    yield from _entry(definition, label)
     for event in definition.events:
         if event not in ON_REQUEST:
             known = ", ".join(sorted(ON_REQUEST))
@@ -107,6 +107,15 @@ def _times(definition: Definition, label: str) -> Iterator[Fault]:
         yield Fault(None, "timeout", label + TOO_SHORT)
     if definition.due_ms is not None and definition.due_ms <= 0:
         yield Fault(None, "due", f"{label}, due=: the time must be longer than nothing")
+
+
+def _entry(definition: Definition, label: str) -> Iterator[Fault]:
+    """Return the faults of the gate and the rule before a run begins."""
+    if definition.gate is not None:
+        yield from _gate(definition, definition.gate, label)
+    if definition.starts is not None:
+        for code, text in start_faults(definition.starts):
+            yield Fault(None, code, label + text)
 
 
 def _gate(definition: Definition, gate: Gate, label: str) -> Iterator[Fault]:
@@ -130,6 +139,7 @@ def _format(definition: Definition) -> int:
         definition.gate,
         definition.due_ms,
         definition.queues,
+        definition.starts,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Raw
 
 from stream_durable.core.definition.graph import Graph
@@ -100,6 +101,7 @@ def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:
     out.commands.append((run.lane_of(i, attempt), command))
 
 
+_inputs = msgspec.json.Decoder(tuple[Raw, ...]).decode
 #: A run holding no more than this, in a command with at most so many outputs, needs no check of size.
 _SMALL_BYTES, _FEW = 1_000_000, 1_000
 
@@ -116,7 +118,8 @@ def _add_history(step: Step, command: Command) -> None:
 
 def _size(command: Command) -> int:
     """Return the size of a command without the envelope."""
-    values = (command.input, command.item, command.context, command.happened, command.metadata)
+    own = (command.input, command.item, command.context, command.happened, command.metadata)
+    values = own if command.inputs is None else own + command.inputs
     size = sum(len(bytes(value)) for value in values if value is not None)
     size += sum(len(name) + len(bytes(value)) for name, value in command.outputs.items())
     size += sum(64 + len(bytes(each.value)) for each in command.kept)
@@ -149,6 +152,8 @@ def _add_context(run: Run, command: Command) -> None:
         command.context = run.context.encoded()
     if run.requests is not None:
         command.scheduled = run.requests.scheduled
+    if run.inputs is not None:
+        command.inputs = _inputs(run.inputs)
     command.tags = run.tags
     if run.metadata is not None:
         command.metadata = Raw(run.metadata)
@@ -198,4 +203,6 @@ def handover_bytes(run: Run, node: StepNode) -> int:
         size += len(results_of(run, index.get(name, -1)) or b"")
     if node.takes_context and run.context is not None:
         size += run.context.size
+    if node.takes_context and run.inputs is not None:
+        size += len(run.inputs)
     return size

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from stream_durable.core.effects import Effects
+import msgspec
+
+from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RUN_STARTED
-from stream_durable.core.messages import PlaceGiven
-from stream_durable.core.run import beside, due, entering, reading
+from stream_durable.core.messages import PlaceGiven, RunAdmitted, RunFollowed, RunMerged
+from stream_durable.core.run import beside, due, entering, following, reading
 from stream_durable.core.run.advance import react, work_off
 from stream_durable.core.run.again import beginnings, final_output, stranded
 from stream_durable.core.run.ending import end
 from stream_durable.core.run.entry import Entry
+from stream_durable.core.run.following import followed
 from stream_durable.core.run.say import say_start, set_run_due, time_limit
 from stream_durable.core.run.state import Run
-from stream_durable.core.status import FAILED, PENDING, RUNNING, Outcome
+from stream_durable.core.status import FAILED, MERGED, PENDING, RUNNING, Outcome
+
+_encode = msgspec.json.Encoder().encode
 
 
 def enter(run: Run, now: int, out: Effects) -> None:
-    """Begin the run, or ask its gate first; with an unreadable key the run fails.
+    """Begin the run, or ask admission and gate first; with an unreadable key the run fails.
 
     A run tried again by its own policy has kept its place.
     """
@@ -45,6 +50,7 @@ def _ask(run: Run, entry: Entry, now: int, out: Effects) -> None:
         end(run, FAILED, now, out)
         return
     if not is_asked:
+        entering.begun(run, out)
         begin(run, now, out, is_retried=entry.turn > 1)
 
 
@@ -73,6 +79,44 @@ def begin(run: Run, now: int, out: Effects, *, is_retried: bool = False) -> None
         beside.begin_waiting(run, now, out)
 
 
+def admitted(run: Run, message: RunAdmitted, now: int, out: Effects) -> Outcome:
+    """Go on to the gate, or begin; a run no longer waiting says so."""
+    entry = entering.entry_of(run)
+    is_its = entry is not None and (entry.admission, entry.turn) == (message.admission, message.attempt)
+    is_undone = run.status != PENDING and not run.has_ended
+    if entry is not None and is_its and is_undone and not entry.has_begun:
+        # It was cancelled while it waited, and what it had done is being undone.
+        entry.is_admitted = True
+        entering.begun(run, out)
+        return Outcome.APPLIED
+    if entry is None or not is_its or run.status != PENDING or entry.has_begun:
+        entering.answer(run, message.admission, message.attempt, out)
+        return Outcome.LATE
+    if entry.is_admitted:
+        return Outcome.DUPLICATE
+    entry.is_admitted = True
+    if message.inputs:
+        run.payload -= len(run.inputs or b"")
+        run.inputs = _encode(message.inputs)
+        run.payload += len(run.inputs)
+        run.has_new_inputs = True
+    _ask(run, entry, now, out)
+    return Outcome.APPLIED
+
+
+def merged(run: Run, message: RunMerged, now: int, out: Effects) -> Outcome:
+    """End the run as merged; kept signals go to the taker."""
+    entry = entering.entry_of(run)
+    is_its = entry is not None and (entry.admission, entry.turn) == (message.admission, message.attempt)
+    if entry is None or not is_its or run.status != PENDING or entry.is_admitted:
+        out.messages.append(entering.left(run.id, message.admission, message.attempt))
+        return Outcome.LATE
+    entry.into = message.into
+    following.hand_over(run, entry.into, now, out)
+    end(run, MERGED, now, out)
+    return Outcome.APPLIED
+
+
 def let_in(run: Run, message: PlaceGiven, now: int, out: Effects) -> Outcome | None:
     """Begin a run let in by its gate; None: it needs no place."""
     entry = entering.entry_of(run)
@@ -88,3 +132,6 @@ def let_in(run: Run, message: PlaceGiven, now: int, out: Effects) -> Outcome | N
         return Outcome.APPLIED
     _ask(run, entry, now, out)
     return Outcome.APPLIED
+
+
+HANDLERS: Handlers = {RunAdmitted: admitted, RunMerged: merged, RunFollowed: followed}

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 CauseKind = Literal[
     "begin", "step", "join", "branch", "group", "paused", "queue", "worker", "answer", "breaker", "gate",
     "later", "retry", "time", "event", "signal", "input", "token", "child", "next child", "members", "turn",
-    "place", "call", "review",
+    "place", "call", "review", "admission",
 ]  # fmt: skip
 
 

@@ -18,8 +18,9 @@ from stream_durable.core.lifecycle import RUN_COMPENSATING, RUN_EVENTS, STEP_CAN
 from stream_durable.core.messages import AttemptHeartbeat, GateLeft
 from stream_durable.core.names import helped, is_undo, undo_name
 from stream_durable.core.run import beside, due, entering, groups, hooks, portions, races, reading
-from stream_durable.core.run.children import cancel_started, tell_parent, tell_schedule
+from stream_durable.core.run.children import cancel_started, tell_schedule
 from stream_durable.core.run.counters import recount
+from stream_durable.core.run.following import tell_followers, tell_parent
 from stream_durable.core.run.gating import leave_place
 from stream_durable.core.run.say import begun_step, say_run, say_step, set_due, set_run_due
 from stream_durable.core.run.state import End, Run, Step
@@ -364,7 +365,8 @@ def _finish(run: Run, status: str, now: int, out: Effects) -> None:
         set_run_due(run, None, out)
     if entering.asks(run):
         entering.leave(run, out)
-    say_run(run, RUN_EVENTS[status], now, out)
+        tell_followers(run, out)
+    say_run(run, RUN_EVENTS[status], now, out, into=entering.into_of(run))
     if run.parent is not None:
         tell_parent(run, out)
     elif run.requests is not None and run.requests.scheduled is not None:

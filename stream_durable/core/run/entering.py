@@ -1,13 +1,17 @@
-"""What a run asks before it begins, and gives back when it has ended: a place at the gate of its workflow."""
+"""Requests of a run before the beginning, to an admission and then a gate, and the return after the end."""
 
 from __future__ import annotations
 
+from msgspec import Raw
+
+from stream_durable.core.admission.rule import SingleRule, Starts, keeps_inputs
+from stream_durable.core.admission.state import admission_id
 from stream_durable.core.definition.guards import Gate
 from stream_durable.core.effects import Effects
-from stream_durable.core.format import GATES
-from stream_durable.core.messages import PlaceAsked, PlaceLeft
+from stream_durable.core.format import ADMISSIONS, GATES
+from stream_durable.core.messages import AdmissionAsked, AdmissionBegun, AdmissionLeft, PlaceAsked, PlaceLeft
 from stream_durable.core.run.entry import Entry
-from stream_durable.core.run.gating import place_at
+from stream_durable.core.run.gating import key_at, place_at
 from stream_durable.core.run.state import Requests, Run
 from stream_durable.core.status import PENDING
 
@@ -17,36 +21,57 @@ def entry_of(run: Run) -> Entry | None:
     return None if run.requests is None else run.requests.entry
 
 
+def into_of(run: Run) -> str | None:
+    """Return the taker of a merged run."""
+    entry = entry_of(run)
+    return None if entry is None else entry.into or None
+
+
 def asks(run: Run) -> bool:
     """Return whether a run has to be let in before it begins."""
-    return run.graph.definition.gate is not None
+    definition = run.graph.definition
+    return definition.gate is not None or definition.starts is not None
 
 
 def is_waiting(run: Run) -> bool:
-    """Return whether a run has asked, and was not let in yet."""
+    """Return whether a run has asked, and has not begun."""
     entry = entry_of(run)
-    return run.status == PENDING and entry is not None and bool(entry.gate) and not entry.has_passed
+    if run.status != PENDING or entry is None:
+        return False
+    return bool(entry.gate and not entry.has_passed) or bool(entry.admission and not entry.is_admitted)
+
+
+def made_entry(run: Run) -> Entry:
+    """Return where a run stands before its beginning, for writing."""
+    requests = run.requests = run.requests or Requests()
+    entry = requests.entry = requests.entry or Entry()
+    return entry
 
 
 def next_turn(run: Run) -> Entry:
-    """Begin the next turn."""
-    requests = run.requests = run.requests or Requests()
-    entry = requests.entry = requests.entry or Entry()
+    """Begin the next turn; a run begun before needs the gate only, unless the rule is `Single`."""
+    entry = made_entry(run)
     entry.turn += 1
     entry.has_passed = False
+    entry.into = ""
+    if _is_single(run) or run.started is None:
+        entry.is_admitted = entry.has_begun = False
     return entry
 
 
 def ask(run: Run, entry: Entry, out: Effects) -> bool:
-    """Ask for a place, once more if need be; return False if nothing is left to be asked.
+    """Ask the next in order, once more if need be; return False if nothing is left to be asked.
 
     Refuses a key that cannot be read.
     """
-    gate = run.graph.definition.gate
-    if gate is None or entry.has_passed:
-        return False
-    _ask_gate(run, entry, gate, out)
-    return True
+    definition = run.graph.definition
+    if definition.starts is not None and not entry.is_admitted:
+        _ask_admission(run, entry, definition.starts, out)
+        return True
+    if definition.gate is not None and not entry.has_passed:
+        _ask_gate(run, entry, definition.gate, out)
+        return True
+    return False
 
 
 def ask_again(run: Run, out: Effects) -> None:
@@ -56,13 +81,61 @@ def ask_again(run: Run, out: Effects) -> None:
         ask(run, entry, out)
 
 
-def leave(run: Run, out: Effects) -> None:
-    """Give back the place of an ended run, or take the run out of the line."""
+def begun(run: Run, out: Effects) -> None:
+    """Report the beginning of the run to the admission."""
     entry = entry_of(run)
-    if entry is None or not entry.gate:
+    if entry is not None and entry.admission and not entry.has_begun:
+        entry.has_begun = True
+        out.messages.append(_begun(run, entry))
+
+
+def answer(run: Run, admission: str, attempt: int, out: Effects) -> None:
+    """Report once more the result of the run's turn at the admission."""
+    entry = entry_of(run)
+    is_its = entry is not None and (entry.admission, entry.turn) == (admission, attempt)
+    if entry is not None and is_its and entry.has_begun and not (run.has_ended and _is_single(run)):
+        out.messages.append(_begun(run, entry))
+    else:
+        out.messages.append(left(run.id, admission, attempt))
+
+
+def leave(run: Run, out: Effects) -> None:
+    """Give back the places of an ended run, or take the run out of the line."""
+    entry = entry_of(run)
+    if entry is None:
         return
-    out.messages.append(PlaceLeft(key=entry.gate, run=run.id, attempt=entry.turn, format=GATES))
-    entry.gate = ""
+    if entry.gate:
+        out.messages.append(PlaceLeft(key=entry.gate, run=run.id, attempt=entry.turn, format=GATES))
+        entry.gate = ""
+    if entry.admission and (not entry.has_begun or _is_single(run)):
+        out.messages.append(left(run.id, entry.admission, entry.turn))
+
+
+def left(run: str, admission: str, attempt: int) -> AdmissionLeft:
+    """Return the message of a run to be forgotten by the admission."""
+    return AdmissionLeft(key=admission, run=run, attempt=attempt, format=ADMISSIONS)
+
+
+def _begun(run: Run, entry: Entry) -> AdmissionBegun:
+    return AdmissionBegun(key=entry.admission, run=run.id, attempt=entry.turn, format=ADMISSIONS)
+
+
+def _is_single(run: Run) -> bool:
+    starts = run.graph.definition.starts
+    return starts is not None and isinstance(starts.rule, SingleRule)
+
+
+def _ask_admission(run: Run, entry: Entry, starts: Starts, out: Effects) -> None:
+    workflow = run.graph.name
+    key = "" if starts.key is None else key_at(run, starts.key, admission_id(workflow))
+    entry.admission = admission_id(workflow, key)
+    out.messages.append(
+        AdmissionAsked(
+            key=entry.admission, run=run.id, attempt=entry.turn, rule=starts.rule, priority=run.priority,
+            is_again=run.started is not None, input=Raw(run.input) if keeps_inputs(starts.rule) else None,
+            format=ADMISSIONS,
+        )
+    )  # fmt: skip
 
 
 def _ask_gate(run: Run, entry: Entry, gate: Gate, out: Effects) -> None:

@@ -5,6 +5,14 @@ from __future__ import annotations
 import msgspec
 
 
+class Follower(msgspec.Struct, frozen=True, array_like=True):
+    """A step of a parent, waiting for a child merged into the run."""
+
+    parent: str
+    step: str
+    child: str
+
+
 class Entry(msgspec.Struct, omit_defaults=True):
     """What a run has asked before it begins; absent from runs whose workflow asks nothing."""
 
@@ -14,3 +22,11 @@ class Entry(msgspec.Struct, omit_defaults=True):
     gate: str = ""
     #: Whether the gate let the run pass.
     has_passed: bool = False
+    #: The admission that was asked; whether it let the run begin, and whether the run has.
+    admission: str = ""
+    is_admitted: bool = False
+    has_begun: bool = False
+    #: The run that took this one in, if this one was merged.
+    into: str = ""
+    #: Parents of runs that were merged into this one: they are told its end.
+    followers: list[Follower] = []

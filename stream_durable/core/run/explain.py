@@ -40,7 +40,7 @@ def causes(run: Run, i: int) -> tuple[Cause, ...]:
     if run.ended is not None or (step is not None and step.status in STEP_ENDED):
         return ()
     if is_waiting(run):
-        return (at_gate(run),)
+        return (before_run(run),)
     if run.status == PENDING:
         return (Cause("begin", due=run.due),)
     if step is None:
@@ -52,11 +52,12 @@ def causes(run: Run, i: int) -> tuple[Cause, ...]:
     return (_under_way(run, i, step),)
 
 
-def at_gate(run: Run) -> Cause:
-    """Return the gate that a run waits at before it begins."""
+def before_run(run: Run) -> Cause:
+    """Return the admission or the gate before a waiting run."""
     entry = entry_of(run)
-    name, _, key = ("" if entry is None else entry.gate).partition(CHILD_MARK)
-    return Cause("gate", name, key)
+    assert entry is not None, "a run that waits has asked"
+    name, _, key = (entry.gate or entry.admission).partition(CHILD_MARK)
+    return Cause("gate" if entry.gate else "admission", name, key)
 
 
 def _before(run: Run, i: int, step: Step | None) -> tuple[Cause, ...]:

@@ -9,7 +9,8 @@ from stream_durable.core.effects import Effects
 from stream_durable.core.messages import RunContinued
 from stream_durable.core.run import entering, reading
 from stream_durable.core.run.asking import ask_first, ask_gate, ask_queue, dispatch
-from stream_durable.core.run.children import tell_parent, tell_schedule
+from stream_durable.core.run.children import tell_schedule
+from stream_durable.core.run.following import tell_followers, tell_parent
 from stream_durable.core.run.sections import ask_section
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.waiting import ask_once_more
@@ -21,6 +22,7 @@ def redrive(run: Run, out: Effects) -> None:
     if run.ended is not None:
         if run.parent is not None:
             tell_parent(run, out)
+        tell_followers(run, out)
         tell_schedule(run, out)
         return
     if run.status == PENDING:

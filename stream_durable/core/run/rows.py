@@ -82,6 +82,8 @@ class RunRow(NamedTuple):
     lanes: bool | None = None
     #: A JSON list of [name, kind, value].
     attributes: bytes | None = None
+    #: A JSON list of the inputs of all runs that begin as this one.
+    inputs: bytes | None = None
 
 
 class RunChange(NamedTuple):
@@ -104,8 +106,9 @@ class RunChange(NamedTuple):
     context: bytes | None = None
     requests: bytes | None = None
     started: int | None = None
-    #: None: as it was.
+    #: None: as they were.
     attributes: bytes | None = None
+    inputs: bytes | None = None
 
 
 class StepRow(NamedTuple):
@@ -172,6 +175,7 @@ def write(run: Run, rows: Rows) -> None:
         run.mail.touched.clear()
     if run.context is not None:
         run.context.is_dirty = False
+    run.has_new_inputs = False
     if run.attributes is not None and run.attributes.touched:
         rows.of(AttributeRow).extend(attribute_rows(run))
         run.attributes.touched.clear()
@@ -213,7 +217,7 @@ def run_row(run: Run) -> RunRow:
         run.depth, run.attempt, None if run.context is None else bytes(run.context.encoded()),
         None if run.requests is None else _encode(run.requests), run.started,
         run.has_lanes or None,
-        None if run.attributes is None else run.attributes.encoded(),
+        None if run.attributes is None else run.attributes.encoded(), run.inputs,
     )  # fmt: skip
 
 
@@ -227,6 +231,7 @@ def run_change(run: Run) -> RunChange:
         None if context is None or not context.is_dirty else bytes(context.encoded()),
         None if run.requests is None else _encode(run.requests), run.started,
         None if attributes is None or not attributes.touched else attributes.encoded(),
+        run.inputs if run.has_new_inputs else None,
     )  # fmt: skip
 
 
@@ -315,8 +320,8 @@ def thaw_run(
         run.attributes = Attributes(thaw_attributes(stored.attributes))
         run.payload += len(stored.attributes)
     run.requests = thaw_requests(stored.requests)
-    run.input = input_of(stored, run.requests)
-    run.payload += len(run.input)
+    run.input, run.inputs = input_of(stored, run.requests), stored.inputs
+    run.payload += len(run.input) + len(run.inputs or b"")
     if run.requests is not None:
         run.payload += sum(one.size for one in run.requests.changes)
     named = {}

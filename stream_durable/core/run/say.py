@@ -43,13 +43,14 @@ def say_run(
     trigger: str | None = None,
     parent: str | None = None,
     steps: tuple[str, ...] | None = None,
+    into: str | None = None,
 ) -> None:
     """Publish an event about the run."""
     run.run_sequence += 1
     graph = run.graph
     out.events.append(
         RunEvent(kind, run.id, graph.name, graph.fingerprint, run.run_sequence, now, run.step_sequence,
-                 run.start_id, run.output, run.failure, run.trace, trigger, parent, steps)
+                 run.start_id, run.output, run.failure, run.trace, trigger, parent, steps, into)
     )  # fmt: skip
 
 

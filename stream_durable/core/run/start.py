@@ -23,8 +23,9 @@ from stream_durable.core.messages import (
 from stream_durable.core.run import attributes, due, entering, review
 from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.beginning import enter
-from stream_durable.core.run.children import refused, tell_parent, tell_schedule
+from stream_durable.core.run.children import refused, tell_schedule
 from stream_durable.core.run.ending import end, wind_down
+from stream_durable.core.run.following import tell_parent
 from stream_durable.core.run.say import say_run, say_start, set_run_due, time_limit
 from stream_durable.core.run.state import End, Request, Requests, Run
 from stream_durable.core.status import CANCELLED, CANCELLING, FAILED, PENDING, Outcome

@@ -222,11 +222,11 @@ class Run:
     """One execution of a workflow."""
 
     __slots__ = ("active", "attempt", "attributes", "context", "created", "depth", "due", "ended",
-                 "failure", "graph", "has_lanes", "id", "input", "is_new", "items", "joined", "left", "line",
-                 "mail", "metadata", "need", "open", "orphans", "output", "parent", "parent_step",
-                 "partition", "payload", "priority", "queue", "requests", "run_sequence", "start_id",
-                 "started", "status", "step_sequence", "steps", "tags", "touched", "trace", "undo",
-                 "updated", "waiting")  # fmt: skip
+                 "failure", "graph", "has_lanes", "has_new_inputs", "id", "input", "inputs", "is_new",
+                 "items", "joined", "left", "line", "mail", "metadata", "need", "open", "orphans",
+                 "output", "parent", "parent_step", "partition", "payload", "priority", "queue",
+                 "requests", "run_sequence", "start_id", "started", "status", "step_sequence", "steps",
+                 "tags", "touched", "trace", "undo", "updated", "waiting")  # fmt: skip
 
     def __init__(self, key: str, partition: int, graph: Graph, status: str = PENDING) -> None:
         """Create a run not yet started, or from stored values."""
@@ -241,6 +241,9 @@ class Run:
         self.ended: int | None = None
         self.start_id = ""
         self.input: bytes = b"null"
+        #: A JSON list of the inputs of all runs that begin as this one; None: its own alone.
+        self.inputs: bytes | None = None
+        self.has_new_inputs = False
         self.output: bytes | None = None
         #: Why the run fails or is cancelled; there before the run has ended, while it is put in order.
         self.failure: Failure | None = None
@@ -256,7 +259,6 @@ class Run:
         self.depth = 0
         #: The try of the whole graph, from 1.
         self.attempt = 1
-        #: Values put into the run's context, by key.
         self.context: Context | None = None
         self.attributes: Attributes | None = None
         self.requests: Requests | None = None
@@ -334,10 +336,8 @@ class Run:
 
     def weight(self) -> int:
         """Estimate the run's memory in bytes, for the bound of the cache."""
-        kept = 0 if self.mail is None else 300 * len(self.mail.kept)
-        return (
-            1_200 + 9 * self.graph.size + 270 * len(self.steps) + self.graph.own_weight + self.payload + kept
-        )
+        kept = self.payload + (0 if self.mail is None else 300 * len(self.mail.kept))
+        return 1_200 + 9 * self.graph.size + 270 * len(self.steps) + self.graph.own_weight + kept
 
 
 class Open:

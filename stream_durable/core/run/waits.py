@@ -32,6 +32,7 @@ from stream_durable.core.names import is_due, is_inner, is_made
 from stream_durable.core.run import attempts, beside, children, due
 from stream_durable.core.run.advance import complete, fail, work_off
 from stream_durable.core.run.beginning import enter
+from stream_durable.core.run.following import forward
 from stream_durable.core.run.from_outside import Beside, Sent
 from stream_durable.core.run.mail import KeptSignal, Mail
 from stream_durable.core.run.say import set_due
@@ -45,7 +46,7 @@ from stream_durable.core.run.waiting import (
     take_all,
     wait_over,
 )
-from stream_durable.core.status import COMPLETED, PENDING, READY, RETRYING, RUNNING, WAITING, Outcome
+from stream_durable.core.status import COMPLETED, MERGED, PENDING, READY, RETRYING, RUNNING, WAITING, Outcome
 
 #: Signals kept for waits that have not begun; one more is refused, and kept as evidence.
 KEPT_MAX = 1_000
@@ -56,6 +57,9 @@ LINE_MAX = 10_000
 
 def signal(run: Run, message: SignalRun, now: int, out: Effects) -> Outcome:
     """Deliver a signal to the first matching wait, or keep the signal for a later wait."""
+    if run.status == MERGED:
+        forward(run, message, out)
+        return Outcome.APPLIED
     if run.has_ended:
         return Outcome.LATE
     mail = run.mail or Mail(has_reactions=bool(run.graph.reactions))

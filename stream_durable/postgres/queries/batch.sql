@@ -3,13 +3,13 @@
 -- $1 shares, $2 runs, $3 run changes, $4 steps, $5 outbox marks, $6 timers, $7 dead letters, and then the other rows
 -- of entities as `core/entities.py` lists their tables: $8 attempts, $9 signals, $10 events, $11 waits, $12 gates,
 -- $13 places at gates, $14 questions, $15 messages for later, $16 schedules, $17 firings, $18 events
--- that nobody had, $19 keys that take turns at gates, $20 attributes of runs; $21 held commands,
--- $22 marks of those that are published
+-- that nobody had, $19 keys that take turns at gates, $20 attributes of runs, $21 admissions, $22 runs at admissions; $23 held commands,
+-- $24 marks of those that are published
 -- Rows come as arrays of composites: one function scan each, where a column each would cost one per column.
 -- What is marked as seldom is left out of the statement for a batch that has nothing from $6 on: each part that
 -- writes to a table makes ready for it, whether or not there is a row. What is marked as rare is left out where nobody
 -- is asked, nothing comes for later, no schedule is concerned, no event expires that nobody had, no keys take turns at gates,
--- no run gets an attribute, and nothing is held back.
+-- no run gets an attribute, no admission is asked, and nothing is held back.
 with share as materialized (
   select * from unnest($1::share_state[])
 ),
@@ -44,8 +44,8 @@ outbox_in as (
 runs_in as (
   insert into run (id, partition, workflow, fingerprint, status, created, updated, ended, start_id, input,
     output, failure, step_sequence, run_sequence, done, total, due, tags, trace, mail, queue, priority, metadata,
-    parent, parent_step, depth, attempt, context, requests, started, lanes, attributes)
-  select * from unnest($2::run_wide[])
+    parent, parent_step, depth, attempt, context, requests, started, lanes, attributes, inputs)
+  select * from unnest($2::run_written[])
   where (select ok from fits)
 ),
 runs_changed as (
@@ -53,8 +53,9 @@ runs_changed as (
   set status = u.status, updated = u.updated, ended = u.ended, output = u.output, failure = u.failure,
     step_sequence = u.step_sequence, run_sequence = u.run_sequence, done = u.done, total = u.total, due = u.due,
     mail = u.mail, attempt = u.attempt, context = coalesce(u.context, r.context), requests = u.requests,
-    started = u.started, attributes = coalesce(u.attributes, r.attributes)
-  from unnest($3::run_shift[]) u
+    started = u.started, attributes = coalesce(u.attributes, r.attributes),
+    inputs = coalesce(u.inputs, r.inputs)
+  from unnest($3::run_moved[]) u
   where r.id = u.id and (select ok from fits)
 ),
 steps_in as (
@@ -250,14 +251,42 @@ attributes_in as (
   where (select ok from fits)
   on conflict (run_id, name) do update set value = excluded.value
 ),
+admissions_in as (
+  insert into admission (id, partition, body)
+  select *
+  from unnest($21::admission_change[]) u
+  where u.body is not null and (select ok from fits)
+  on conflict (id) do update set body = excluded.body
+),
+admissions_out as (
+  delete from admission a
+  using unnest($21::admission_change[]) u
+  where a.id = u.id and u.body is null and (select ok from fits)
+),
+members_in as (
+  insert into admission_member (admission, run, partition, stage, attempt, ordinal, since, priority, is_again,
+    taker, lease, input)
+  select *
+  from unnest($22::member_change[]) u
+  where u.stage is not null and (select ok from fits)
+  on conflict (admission, run) do update
+  set stage = excluded.stage, attempt = excluded.attempt, ordinal = excluded.ordinal, since = excluded.since,
+    priority = excluded.priority, is_again = excluded.is_again, taker = excluded.taker,
+    lease = excluded.lease, input = excluded.input
+),
+members_out as (
+  delete from admission_member m
+  using unnest($22::member_change[]) u
+  where m.admission = u.admission and m.run = u.run and u.stage is null and (select ok from fits)
+),
 backlog_in as (
   insert into backlog (partition, from_offset, commands, body)
-  select * from unnest($21::backlog_row[])
+  select * from unnest($23::backlog_row[])
   where (select ok from fits)
 ),
 backlog_out as (
   delete from backlog b
-  using unnest($22::outbox_mark[]) u
+  using unnest($24::outbox_mark[]) u
   where b.partition = u.partition and b.from_offset = u.from_offset and (select ok from fits)
 ),
 -- usual

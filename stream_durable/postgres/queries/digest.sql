@@ -128,6 +128,22 @@ select partition, count(*) as rows,
 from (select t.partition, md5(t::text) as hash from gate_turn t) as hashed
 group by partition
 
+-- name: digest_admission
+-- Digest of the admissions of each partition.
+select partition, count(*) as rows,
+  sum(('x' || left(hash, 16))::bit(64)::bigint) as high,
+  sum(('x' || right(hash, 16))::bit(64)::bigint) as low
+from (select a.partition, md5(a::text) as hash from admission a) as hashed
+group by partition
+
+-- name: digest_admission_member
+-- Digest of the runs at admissions of each partition.
+select partition, count(*) as rows,
+  sum(('x' || left(hash, 16))::bit(64)::bigint) as high,
+  sum(('x' || right(hash, 16))::bit(64)::bigint) as low
+from (select m.partition, md5(m::text) as hash from admission_member m) as hashed
+group by partition
+
 -- name: digest_later
 -- Digest of the messages for later of each partition.
 select partition, count(*) as rows,
@@ -245,6 +261,20 @@ from gate_turn t
 where t.partition = any($1::int[])
 order by t.gate, t.share
 
+-- name: mark_admission
+-- Key and hash of the admissions of the partitions $1, by key.
+select a.id, md5(a::text)
+from admission a
+where a.partition = any($1::int[])
+order by a.id
+
+-- name: mark_admission_member
+-- Key and hash of the runs at admissions of the partitions $1, by key.
+select m.admission, m.run, md5(m::text)
+from admission_member m
+where m.partition = any($1::int[])
+order by m.admission, m.run
+
 -- name: mark_later
 -- Key and hash of the messages for later of the partitions $1, by key.
 select l.id, md5(l::text)
@@ -322,6 +352,14 @@ select * from gate_place where gate = $1 and run = $2 and step = $3
 -- name: row_gate_turn
 -- The turn of key $2 at gate $1, column by column.
 select * from gate_turn where gate = $1 and share = $2
+
+-- name: row_admission
+-- The admission $1, column by column.
+select * from admission where id = $1
+
+-- name: row_admission_member
+-- Run $2 at the admission $1, column by column.
+select * from admission_member where admission = $1 and run = $2
 
 -- name: row_later
 -- The message for later $1, column by column.

@@ -2,7 +2,7 @@
 -- The rows of the runs $1, in the order of RunRow.
 select id, partition, workflow, fingerprint, status, created, updated, ended, start_id, input, output, failure,
   step_sequence, run_sequence, done, total, due, tags, trace, mail, queue, priority, metadata, parent,
-  parent_step, depth, attempt, context, requests, started, lanes, attributes
+  parent_step, depth, attempt, context, requests, started, lanes, attributes, inputs
 from run
 where id = any($1::text[])
 
@@ -54,6 +54,18 @@ where gate = any($1::text[])
 select id, due, timer, outcome, body
 from later
 where id = any($1::text[])
+
+-- name: admission_load
+-- The admissions $1.
+select id, body
+from admission
+where id = any($1::text[])
+
+-- name: admission_member_load
+-- The runs at the admissions $1.
+select admission, run, stage, attempt, ordinal, since, priority, is_again, taker, lease, input
+from admission_member
+where admission = any($1::text[])
 
 -- name: schedule_load
 -- The schedules $1.

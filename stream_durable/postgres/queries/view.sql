@@ -358,6 +358,41 @@ where gate = $1 and ordinal > $2 and ($4::boolean is null or is_inside = $4)
 order by ordinal
 limit $3
 
+-- name: view_admission_list
+-- At most $2 admissions beyond id $1 with runs that wait or are under way, how many, and when those that wait asked.
+select a.id, a.body, m.waiting, m.under_way, m.first, m.last
+from admission a
+cross join lateral (
+  select count(*)::int as known,
+    (count(*) filter (where stage in ('waiting', 'joined')))::int as waiting,
+    (count(*) filter (where stage in ('let_in', 'begun', 'replaced')))::int as under_way,
+    min(since) filter (where stage = 'waiting') as first, max(since) filter (where stage = 'waiting') as last
+  from admission_member
+  where admission = a.id and stage <> 'settled'
+) m
+where a.id > $1 and m.known > 0
+order by a.id
+limit $2
+
+-- name: view_admission_get
+-- The admission $1, how many of its runs wait and are under way, and when those that wait asked.
+select a.id, a.body,
+  (count(*) filter (where m.stage in ('waiting', 'joined')))::int as waiting,
+  (count(*) filter (where m.stage in ('let_in', 'begun', 'replaced')))::int as under_way,
+  min(m.since) filter (where m.stage = 'waiting') as first, max(m.since) filter (where m.stage = 'waiting') as last
+from admission a
+left join admission_member m on m.admission = a.id
+where a.id = $1
+group by a.id
+
+-- name: view_admission_members
+-- At most $3 runs at the admission $1 beyond ordinal $2 of which more is to come.
+select run, stage, ordinal, since, priority, taker
+from admission_member
+where admission = $1 and ordinal > $2 and stage <> 'settled'
+order by ordinal
+limit $3
+
 -- name: view_failure_causes
 -- At most $3 causes of the $2 newest runs that failed, of those created since $1.
 with failed as (
