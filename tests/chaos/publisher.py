@@ -68,7 +68,10 @@ class Publisher:
             {
                 "bootstrap.servers": instance.settings.kafka.bootstrap,
                 "log_level": 0,
-                "enable.idempotence": True,
+                # Repeats do no harm, since all has an id; an idempotent producer may never go on when a
+                # broker was killed.
+                "acks": "all",
+                "max.in.flight.requests.per.connection": 1,
                 "partitioner": PARTITIONER,
                 "linger.ms": 0,
                 "message.timeout.ms": 0,

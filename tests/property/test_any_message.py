@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from property.world import MAY_ANSWER_AGAIN, World, fold_into, laws, lives
+from stream_durable.core.admission.rule import BatchRule, DebounceRule, SingleRule
 from stream_durable.core.failure import Failure
 from stream_durable.core.gate.limits import GateChange, GateLimits
 from stream_durable.core.messages import (
@@ -33,6 +34,7 @@ from stream_durable.core.messages import (
     Plan,
     SignalRun,
 )
+from stream_durable.core.policy import RetryPolicy
 from stream_durable.core.schedule.rule import Rule
 from stream_durable.core.status import Outcome
 from stream_durable.wire.inbox import decode_message, encode
@@ -82,7 +84,8 @@ ended, ended_late = (
 )
 KEYS = {"run": [RUN, RUN, RUN, "run-9"], "channel": ["paid/k1", "paid/7"], "log": ["log"],
         "gate": ["bank", "bank//", "bank//k1"],
-        "later": ["event:paid/k1#e1"], "schedule": ["nightly", "nightly", "nightly", "shop//"]}  # fmt: skip
+        "later": ["event:paid/k1#e1"], "admission": ["wf//", "wf//k1", "wf"],
+        "schedule": ["nightly", "nightly", "nightly", "shop//"]}  # fmt: skip
 PLANS = [
     Plan(rule=Rule(every_ms=60_000), workflow="other"),
     Plan(rule=Rule(cron=("* * * * *",), zone="Mars"), workflow="other", overlap="queue_all", disable_after=1),
@@ -147,6 +150,18 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
         (), (Attribute("total", "number", 9.5),),
         (Attribute("total", "text", "x"), Attribute("paid", "truth", True)),
     ]),
+    "spent": st.sampled_from([None, 0, 1, 1_000_000_000]),
+    "ChangeHeld.input": st.none() | raws, "ChangeHeld.timeout_ms": spans, "total_ms": spans,
+    "ChangeHeld.context": st.sampled_from([{}, {"n": Raw(b"1")}, {"a.b": Raw(b"{}"), "": Raw(b"1e999")}]),
+    "ChangeHeld.step": names, "attempts": st.sampled_from([None, 1, (1 << 31) - 1]),
+    "retry": st.sampled_from([None, RetryPolicy()]),
+    "rule": st.sampled_from([
+        SingleRule(), SingleRule(busy="replace"), DebounceRule(quiet_ms=1, is_for_all=True),
+        DebounceRule(quiet_ms=1 << 53, cap_ms=1), BatchRule(size=2, within_ms=1_000),
+    ]),
+    "is_again": st.booleans(), "AdmissionAsked.input": st.none() | raws,
+    "admission": st.sampled_from(["wf//", "wf//k1"]), "into": st.sampled_from([RUN, "run-2"]),
+    "inputs": st.lists(raws, max_size=3).map(tuple),
     "wait": names.filter(bool), "timer": names, "due": numbers, "run": st.sampled_from([RUN, "run-2"]),
 }  # fmt: skip
 

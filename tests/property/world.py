@@ -54,6 +54,8 @@ from stream_durable.core.messages import (
     PlaceGiven,
     ResumeRun,
     RetryRun,
+    RunAdmitted,
+    RunMerged,
     RunTimerFired,
     SignalRun,
     SkipStep,
@@ -77,11 +79,11 @@ laws = settings(
 MOVE_BYTES = 7
 
 SIGNALS = ("go", "stop", "other", "told")
-#: What is answered even if it changes nothing: a parent is told again, a gate that nobody is there, a channel
-#: that nobody waits, a worker that its attempt is over; and a timer that was early is planned again.
+#: What is answered even if it changes nothing: a parent is told again, a gate or an admission that nobody is
+#: there, a channel that nobody waits, a worker that its attempt is over; and an early timer is planned again.
 MAY_ANSWER_AGAIN = (PlaceGiven,
     AttemptHeartbeat, StartRun, GatePassed, WaitChecked, RunTimerFired, ChannelTimerFired, EventOffered,
-    EventGiven,
+    EventGiven, RunAdmitted, RunMerged,
 )  # fmt: skip
 #: Id of an event that no channel delivered.
 FORGED = "forged"

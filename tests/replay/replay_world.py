@@ -11,14 +11,16 @@ from builders import NOON, ask, event, signal, step
 from msgspec import Raw
 from pydantic import SecretStr
 
+from stream_durable.core.admission.rule import BatchRule
 from stream_durable.core.definition.about import NOTHING, About
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.failure import Failure
-from stream_durable.core.format import ASKS, GATES, LATER, READS, SCHEDULES
+from stream_durable.core.format import ADMISSIONS, ASKS, GATES, LATER, READS, SCHEDULES
 from stream_durable.core.gate.limits import GateLimits
 from stream_durable.core.ids import channel_id, partition_of
 from stream_durable.core.messages import (
+    AdmissionAsked,
     AnswerInput,
     AttemptCompleted,
     AttemptFailed,
@@ -268,11 +270,20 @@ def _schedule(log: MemoryLog, i: int) -> None:
 
 
 def _charge(log: MemoryLog, i: int) -> None:
-    """Let attempts of runs elsewhere ask one of two gates, until it opens, is tried, and holds the others."""
+    """Let runs elsewhere meet, and ask one of two gates, until it opens, is tried, and holds the others."""
     bank, run = f"bank-{i % 2}", f"elsewhere-{i}"
     asked = GateAsked(key=bank, run=run, step="charge", attempt=1, failures=2)
     log.add(asked, asked)
     limits = GateLimits(at_once=1, weights={"gold": 3})
+    meeting = AdmissionAsked(
+        key="wf//",
+        run=run,
+        attempt=1,
+        format=ADMISSIONS,
+        rule=BatchRule(size=50, within_ms=1),
+        input=Raw(b"1"),
+    )
+    log.add(meeting, meeting)
     entered = PlaceAsked(
         key="desk//", run=run, step="charge", attempt=1, format=GATES, limits=limits, share=f"k{i % 3}"
     )

@@ -30,6 +30,8 @@ KEYS = {
     "gate": ("name",),
     "gate_place": ("gate", "run", "step"),
     "gate_turn": ("gate", "share"),
+    "admission": ("id",),
+    "admission_member": ("admission", "run"),
     "timer": ("kind", "key", "name"),
 }
 
