@@ -113,7 +113,8 @@ def test_a_run_alone_costs_a_commit_for_its_start_and_one_for_each_result(site: 
     assert of_runs(counts.records) == records(ALONE, WORKLOADS[name].steps)
     assert rows_of_commits(counts) == {table: n * commits for table, n in COMMIT_ROWS.items()}
     notes = counts.rows["partition"] - commits
-    assert 0 <= notes <= NOTES
+    # Where runs take long, there are more pauses between their records.
+    assert 0 <= notes <= NOTES + seconds
     # One transaction may make several notes.
     others = counts.transactions - commits - LOOKS * ALONE
     assert 0 <= others <= notes + PER_SECOND * (seconds + KEPT_SECONDS), (

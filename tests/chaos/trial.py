@@ -27,7 +27,7 @@ _SETTINGS = {
     "STREAM_DURABLE_POSTGRES__STATEMENT_TIMEOUT_MS": "3000",
     "STREAM_DURABLE_POSTGRES__LOCK_TIMEOUT_MS": "2000",
 }
-_BEGIN_SECONDS = 60
+_BEGIN_SECONDS = 120
 #: From the last fault until all runs have ended: leases, back-off, and what had piled up.
 _QUIET_SECONDS = 240
 #: What a process may come to hold; the load is the same all the time, so nothing may grow with it.

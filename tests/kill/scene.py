@@ -25,7 +25,7 @@ REPEATS_PER_FAULT = 2
 _RATE = 250
 #: A lease whose end a test can wait for, and nothing else: failing over takes the time it takes.
 _SETTINGS = {"STREAM_DURABLE_WORKER__LEASE_MS": "3000", "STREAM_DURABLE_WORKER__HEARTBEAT_MS": "1000"}
-_BEGIN_SECONDS = 60
+_BEGIN_SECONDS = 120
 #: From the last start until all is quiet: the longest back-off of a client and a lease, with room.
 _QUIET_SECONDS = 90
 
