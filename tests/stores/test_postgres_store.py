@@ -8,6 +8,7 @@ import pytest
 from stores.store_contract import *  # noqa: F403 - the tests of the contract
 from stores.store_contract import change, owned, run_row, share, step_row
 
+from stream_durable.core.admission.rows import AdmissionRow, MemberRow
 from stream_durable.core.channel.rows import EventRow, ExpiredRow, WaitRow
 from stream_durable.core.gate.rows import GateRow, PlaceRow, TurnRow
 from stream_durable.core.later.rows import LaterRow
@@ -64,6 +65,10 @@ SELDOM: dict[str, Callable[[Share], None]] = {
     "backlog": _hold,
     "gate_place": lambda s: s.rows.of(PlaceRow).append(PlaceRow("bank", "r", "s", 0, 1, 1, True)),
     "gate_turn": lambda s: s.rows.of(TurnRow).append(TurnRow("bank//", "gold", 0, 7)),
+    "admission": lambda s: s.rows.of(AdmissionRow).append(AdmissionRow("mail//", 0, b"{}")),
+    "admission_member": lambda s: s.rows.of(MemberRow).append(
+        MemberRow("mail//", "r", 0, "waiting", 1, 1, 10, 0, is_again=False, taker="")
+    ),
 }
 RARE = {
     "backlog",
@@ -74,6 +79,8 @@ RARE = {
     "schedule_firing",
     "channel_expired",
     "gate_turn",
+    "admission",
+    "admission_member",
 }
 
 
