@@ -15,7 +15,7 @@ from refusals import refusal
 from stream_durable import App, DefinitionError, Retry, Workflow, any_of, some_of
 
 RULE = "letters, digits and _ . : - only, beginning with a letter or _, at most 128"
-QUEUE_RULE = "letters, digits and _ . - only, at most 100, and not .first at the end"
+QUEUE_RULE = "letters, digits and _ . - only, at most 100, and not .first, .high or .low at the end"
 
 
 def work() -> None: ...
