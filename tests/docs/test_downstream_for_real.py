@@ -58,6 +58,15 @@ async def consumer(settings: Settings, home: Path) -> Process:
     )  # fmt: skip
 
 
+async def ended(process: Process) -> None:
+    """Wait for the end; a client that stands still while it leaves its group is killed."""
+    try:
+        await asyncio.wait_for(process.wait(), SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
 def ledger(home: Path, query: str) -> list[tuple[object, ...]]:
     """Look into what the consumer keeps; it may not have begun to."""
     with closing(sqlite3.connect(home / "downstream.db", timeout=10)) as database:
@@ -84,7 +93,7 @@ async def test_a_consumer_that_stops_again_and_again_misses_nothing_and_acts_onc
             # In the middle of what it has to do, but for the last.
             if part < PARTS - 1:
                 process.send_signal(signal.SIGINT)
-                await process.wait()
+                await ended(process)
 
         # Proven by the sequence: as many events about steps were taken as the end of the run speaks of.
         complete = "select run from ended natural join seen where topic = 'steps' and sequence = steps"

@@ -31,7 +31,7 @@ class Step(BaseModel):
 Build = Callable[[Workflow], None]
 CASES: list[tuple[str, Build]] = []
 RULE = "letters, digits and _ . : - only, beginning with a letter or _, at most 128"
-QUEUE_RULE = "letters, digits and _ . - only, at most 100, and not .first at the end"
+QUEUE_RULE = "letters, digits and _ . - only, at most 100, and not .first, .high or .low at the end"
 FORM = 'write "90s", "1h30m", "2d", "500ms", or a timedelta'
 
 
