@@ -122,8 +122,9 @@ class Publisher:
                         harmful[name] = now + self._rng.uniform(0.5, 1.5) * every
                         self._begin(name)
             self._carry_out(now)
-        # What was begun is seen through: a run that waits has to be told.
-        while self._plans:
+        # What was begun is seen through: a run that waits has to be told. What cannot be is for the verdict.
+        deadline = time.monotonic() + _FLUSH_SECONDS
+        while self._plans and time.monotonic() < deadline:
             self._carry_out(time.monotonic())
             time.sleep(_TICK_SECONDS)
         self.unacknowledged = self._producer.flush(_FLUSH_SECONDS)
