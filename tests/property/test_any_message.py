@@ -152,7 +152,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     ]),
     "spent": st.sampled_from([None, 0, 1, 1_000_000_000]),
     "ChangeHeld.input": st.none() | raws, "ChangeHeld.timeout_ms": spans, "total_ms": spans,
-    "ChangeHeld.context": st.sampled_from([{}, {"n": Raw(b"1")}, {"a.b": Raw(b"{}"), "": Raw(b"1e999")}]),
+    "ChangeHeld.context": st.sampled_from([{}, {"n": Raw(b"1")}, {"a.b": Raw(b"{}"), "a..b": Raw(b"1e999")}]),
     "ChangeHeld.step": names, "attempts": st.sampled_from([None, 1, (1 << 31) - 1]),
     "retry": st.sampled_from([None, RetryPolicy()]),
     "rule": st.sampled_from([
@@ -160,6 +160,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
         DebounceRule(quiet_ms=1 << 53, cap_ms=1), BatchRule(size=2, within_ms=1_000),
     ]),
     "is_again": st.booleans(), "AdmissionAsked.input": st.none() | raws,
+    "RunFollowed.parent": ids, "RunFollowed.parent_step": names.filter(bool),
     "admission": st.sampled_from(["wf//", "wf//k1"]), "into": st.sampled_from([RUN, "run-2"]),
     "inputs": st.lists(raws, max_size=3).map(tuple),
     "wait": names.filter(bool), "timer": names, "due": numbers, "run": st.sampled_from([RUN, "run-2"]),
