@@ -9,6 +9,7 @@ import typer
 
 from stream_durable.cli.errors import NotFoundError
 from stream_durable.cli.output import Format, Output, cell_text, show, show_one
+from stream_durable.cli.runs import AfterId, Limit
 from stream_durable.cli.values import load_settings
 from stream_durable.cli.watching import watches
 from stream_durable.core.moments import moment
@@ -29,13 +30,7 @@ def _group() -> None:
 
 @app.command("list")
 @watches
-def list_admissions(
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="Rows at most.")] = 1_000,
-    after: Annotated[
-        str, typer.Option("--after", help="Beyond this id: the last of the page before.", show_default=False)
-    ] = "",
-    output: Output = Format.TABLE,
-) -> None:
+def list_admissions(limit: Limit = 1_000, after: AfterId = "", output: Output = Format.TABLE) -> None:
     """List the admissions in use: the rule for starts, and how many runs wait.
 
     Example: `stream-durable admissions list`

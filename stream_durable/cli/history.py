@@ -37,7 +37,7 @@ def children(run: RunId, limit: Limit = 50, after: After = None, output: Output 
 
 def tree(
     run: RunId,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="Rows at most.")] = 1_000,
+    limit: Limit = 1_000,
     output: Output = Format.TABLE,
 ) -> None:
     """Show the family of a run: the first ancestor and all descendants.

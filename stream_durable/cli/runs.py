@@ -38,6 +38,10 @@ app = typer.Typer(help="Start runs, show them, change them.", no_args_is_help=Tr
 
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="Rows at most.")]
 After = Annotated[str | None, typer.Option("--after", help="Continue a list: the cursor at its end.")]
+#: Of lists by id.
+AfterId = Annotated[
+    str, typer.Option("--after", help="Beyond this id: the last of the page before.", show_default=False)
+]
 
 
 @app.callback()

@@ -10,15 +10,13 @@ import msgspec
 from msgspec import Raw
 
 from stream_durable.client.edge import Edge
-from stream_durable.core.definition.node_faults import node_faults
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.format import HOLD
 from stream_durable.core.messages import ChangeHeld
 from stream_durable.core.moments import moment
 from stream_durable.core.policy import RetryPolicy
 from stream_durable.core.run import state as core
-from stream_durable.core.run.changing import changed_node, held_step, own_of
-from stream_durable.core.run.from_outside import Own
+from stream_durable.core.run.changing import judged
 from stream_durable.core.run.state import Run
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.retry import Retry
@@ -67,25 +65,14 @@ def change_of(
     id: str,  # noqa: A002 - the word for it everywhere
 ) -> ChangeHeld:
     """Return the message of a change; refuse a change unfit for the run."""
-    step = given.get("step", "")
-    i = held_step(run, step)
     message = ChangeHeld(
         key=run.id, id=id, format=HOLD, workflow=run.graph.name, input=_input(edge, run, given),
-        context=_context(edge, given.get("context", {})), step=step,
+        context=_context(edge, given.get("context", {})), step=given.get("step", ""),
         retry=_policy(given["retry"]) if "retry" in given else None, attempts=given.get("attempts"),
         timeout_ms=_millis("timeout", given.get("timeout")), total_ms=_millis("total", given.get("total")),
         by=by, reason=reason,
     )  # fmt: skip
-    own = own_of(run.graph.nodes[i], message)
-    if own != Own():
-        if not step:
-            options = "retry=, attempts=, timeout= and total="
-            raise RejectedError("no_step", f"{options} are of a step: name it as step=")
-        for fault in node_faults(changed_node(run.graph.nodes[i], own), frozenset(run.graph.names)):
-            raise RejectedError("bad_change", fault.message)
-    elif message.input is None and not message.context:
-        text = "input=, context=, or the retry=, attempts=, timeout= or total= of a held step="
-        raise RejectedError("nothing_to_change", f"a change of run {run.id!r} takes {text}")
+    judged(run, message)
     return message
 
 

@@ -12,11 +12,12 @@ import msgspec
 
 from stream_durable.client.edge import Edge
 from stream_durable.client.filter import RunFilter
-from stream_durable.client.state import CLIENT, failure_of, taker_of, values_of
+from stream_durable.client.state import CLIENT, failure_of, values_of
 from stream_durable.core.attributes import checked_name
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.moments import moment
+from stream_durable.core.run.entering import taker_of
 from stream_durable.core.run.rows import thaw_requests
 from stream_durable.core.run.say import trigger_of
 from stream_durable.explain.listed import brief, word_of

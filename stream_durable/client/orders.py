@@ -9,7 +9,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import RetryRun
 from stream_durable.core.run import undoing
 from stream_durable.core.run.again import failed_steps
-from stream_durable.core.run.entering import into_of
+from stream_durable.core.run.entering import taker_of
 from stream_durable.core.run.review import held_steps
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import MERGED, PENDING
@@ -58,7 +58,6 @@ def check_retry(run: Run, order: RetryRun) -> None:
     elif not order.whole and not held_steps(run) and not failed_steps(run):
         text = f"no step of run {run.id!r} has failed or was cancelled: name one, or retry the whole run"
         if run.status == MERGED:
-            text = (
-                f"run {run.id!r} was merged into run {into_of(run)!r}: retry that one, or this one as a whole"
-            )
+            into = taker_of(run.requests)
+            text = f"run {run.id!r} was merged into run {into!r}: retry that one, or this one as a whole"
         raise RejectedError("nothing_to_retry", text)

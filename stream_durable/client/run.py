@@ -20,7 +20,7 @@ from stream_durable.client.listing import Family, RunList, family, listed
 from stream_durable.client.question_orders import QuestionOrders
 from stream_durable.client.run_orders import RunOrders
 from stream_durable.client.starting import check_input, check_same, repeated, resolve
-from stream_durable.client.state import RunState, read_state, taker_of
+from stream_durable.client.state import RunState, read_state
 from stream_durable.client.stored import graph_of, with_large_values
 from stream_durable.client.watching import Event, watched
 from stream_durable.client.why import why
@@ -28,6 +28,7 @@ from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RunEvent
 from stream_durable.core.messages import RunMessage, StartRun
+from stream_durable.core.run.entering import taker_of
 from stream_durable.core.run.rows import RunRow, thaw_requests, thaw_run
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import CANCELLED, COMPLETED, RUN_ENDED

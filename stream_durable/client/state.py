@@ -22,6 +22,7 @@ from stream_durable.core.moments import moment
 from stream_durable.core.names import helper_kind, is_helper
 from stream_durable.core.run import state as core
 from stream_durable.core.run.attribute_rows import thaw_attributes
+from stream_durable.core.run.entering import taker_of
 from stream_durable.core.run.explain import causes
 from stream_durable.core.run.from_outside import Outside
 from stream_durable.core.run.rows import StepRow, input_of, thaw_requests, thaw_run, thaw_step
@@ -266,12 +267,6 @@ def _run_state(stored: StoredRun, run: Run | None, counts: Mapping[str, int]) ->
         overdue_since=None if requests is None else moment(requests.overdue_since or None),
         into=taker_of(requests),
     )
-
-
-def taker_of(requests: core.Requests | None) -> str | None:
-    """Return the taker of a merged run; None: not merged."""
-    entry = None if requests is None else requests.entry
-    return None if entry is None else entry.into or None
 
 
 def values_of(stored: bytes | None) -> dict[str, str | float | bool | datetime]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
-from stream_durable.core.definition.nodes import StepNode, gates_of
+from stream_durable.core.definition.nodes import StepNode, gate_of
 from stream_durable.core.run.explain import status_of
 from stream_durable.core.run.gating import queue_gate
 from stream_durable.core.run.state import Step
@@ -81,9 +81,8 @@ def _gate(seen: Snapshot, i: int, at: Times) -> str:
         found = seen.gates.get(called.breaker.name)
         state = "not asked yet" if found is None else found.summary.state
         passed.append(f"breaker {called.breaker.name}: {state}")
-    passed += [f"gate {gate.name}" for gate in gates_of(graph.nodes[i])]
-    if called is not None and (gate := queue_gate(seen.run, called)) is not None:
-        passed.append(f"gate {gate.name}")
+    gates = (gate_of(graph.nodes[i]), None if called is None else queue_gate(seen.run, called))
+    passed += [f"gate {gate.name}" for gate in gates if gate is not None]
     return ", ".join(passed) or "passes none"
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from stream_durable.core.failure import Failure
 from stream_durable.core.names import is_undo, undo_name
-from stream_durable.core.run.entering import into_of
+from stream_durable.core.run.entering import taker_of
 from stream_durable.core.run.explain import status_of
 from stream_durable.core.run.rows import phase
 from stream_durable.core.run.state import Run
@@ -159,7 +159,7 @@ def _ended(run: Run) -> Reason:
             code, message = (failure.code, failure.message) if request is None else ("", "")
             return Compensated(since=since, by=by, reason=reason, failure=code, message=message)
         case _ if run.status == MERGED:
-            return Merged(since=since, into=into_of(run) or "")
+            return Merged(since=since, into=taker_of(run.requests) or "")
         case _:
             assert run.status == COMPLETED, run.status
             return Completed(since=since)

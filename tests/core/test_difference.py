@@ -7,7 +7,9 @@ from typing import Any
 from builders import signal, sleep, step
 from msgspec.structs import replace
 
+from stream_durable.core.admission.rule import SingleRule, Starts
 from stream_durable.core.definition.difference import changes
+from stream_durable.core.definition.guards import Gate
 from stream_durable.core.definition.nodes import (
     AnyNode,
     BranchNode,
@@ -19,6 +21,7 @@ from stream_durable.core.definition.nodes import (
     StepNode,
 )
 from stream_durable.core.definition.stranding import Carried, Needs, Strand, notices, queues_of, strands
+from stream_durable.core.gate.limits import GateLimits
 from stream_durable.core.policy import RetryPolicy
 from stream_durable.core.status import COMPLETED, FAILED, RUNNING, SKIPPED, STEP_ENDED
 
@@ -99,6 +102,20 @@ def test_the_options_of_what_is_made_for_each_item_are_those_of_the_step() -> No
         "timeout_ms: none -> 9",
         "concurrency: none -> 3",
     ]
+
+
+def test_limits_of_runs_and_of_their_starts_are_options_of_the_workflow() -> None:
+    old = of(step("charge"))
+    gate = Gate(name="bank", limits=GateLimits(at_once=2))
+    new = replace(old, gate=gate, due_ms=9, starts=Starts(rule=SingleRule()))
+    other = replace(new, gate=replace(gate, limits=GateLimits(at_once=3)))
+
+    assert said(old, new) == [
+        ("workflow", None, "due_ms: none -> 9"),
+        ("workflow", None, "gate: none -> some"),
+        ("workflow", None, "starts: none -> some"),
+    ]
+    assert said(new, other) == [("workflow", None, "gate.limits.at_once: 2 -> 3")]
 
 
 def test_a_compensation_that_is_new_is_an_option() -> None:

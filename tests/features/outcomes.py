@@ -1,8 +1,9 @@
-"""What several of these tests ask: why something failed, and when functions were called."""
+"""What several of these tests ask: why something failed, when functions were called, and how many at once."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from stream_durable.core.failure import Failure
 from stream_durable.testing.handles import TestedRun, TestedStep
@@ -34,3 +35,22 @@ class Clock:
     def waits(self) -> list[float]:
         """The time between each two."""
         return [later - sooner for sooner, later in zip(self._noted, self._noted[1:], strict=False)]
+
+
+class Inside:
+    """Counts calls under way, and notes their order."""
+
+    def __init__(self, seconds: float = 10) -> None:
+        self.seconds, self.now, self.most = seconds, 0, 0
+        self.order: list[Any] = []
+        self.clock = Clock()
+
+    async def call(self, about: Any = None) -> None:
+        self.clock.note()
+        self.order.append(about)
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            await asyncio.sleep(self.seconds)
+        finally:
+            self.now -= 1

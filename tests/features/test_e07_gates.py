@@ -6,28 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from outcomes import Clock
+from outcomes import Inside
 from refusals import refusal
 
 from stream_durable import Context, Fail, Gate, Retry, Workflow
 from stream_durable.testing import Engine
-
-
-class Inside:
-    """Counts calls under way, and notes their order."""
-
-    def __init__(self, seconds: float = 10) -> None:
-        self.seconds, self.now, self.most = seconds, 0, 0
-        self.order: list[Any] = []
-        self.clock = Clock()
-
-    async def call(self, about: Any = None) -> None:
-        self.clock.note()
-        self.order.append(about)
-        self.now += 1
-        self.most = max(self.most, self.now)
-        await asyncio.sleep(self.seconds)
-        self.now -= 1
 
 
 def guarded(gate: Gate, seconds: float = 10, name: str = "shop", **options: Any) -> tuple[Workflow, Inside]:

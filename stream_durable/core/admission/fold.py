@@ -57,13 +57,12 @@ def ask(admission: Admission, message: AdmissionAsked, now: int, out: Effects) -
     run = message.run
     member = admission.members.get(run)
     if member is not None:
-        if message.attempt < member.attempt or (message.attempt == member.attempt and _is_done(member)):
+        if message.attempt < member.attempt:
             return Outcome.LATE
         if message.attempt == member.attempt:
             return _tell_again(admission, run, member, out)
         _leave(admission, run, member)
-    if message.rule != admission.rule:
-        admission.rule = message.rule
+    admission.rule = message.rule
     given = None if message.input is None else bytes(message.input)
     if given is not None and admission.size and _waiting_size(admission) + len(given) > PAYLOAD_BYTES_MAX:
         # What the run that begins is given has a bound: those that wait go without the one that comes.
@@ -123,10 +122,6 @@ def fire(admission: Admission, message: AdmissionTimerFired, now: int, out: Effe
         admission.keep(run, member._replace(lease=moment + LEASE_MS))
         _tell_again(admission, run, member, out)
     return _settle(admission, admission.seen, moment, out)
-
-
-def _is_done(member: Member) -> bool:
-    return member.stage == "settled"
 
 
 def _tell_again(admission: Admission, run: str, member: Member, out: Effects) -> Outcome:

@@ -21,6 +21,9 @@ _ALIKE = 1.2
 _NAME_ALIKE = 0.4
 _ORDER = frozenset({"after", "ended", "joins", "member_of", "clause"})
 _NO_OPTION = _ORDER | {"name"}
+_OF_WORKFLOW = (
+    "timeout_ms", "due_ms", "restart", "keeps_context", "events", "concurrency", "gate", "queues", "starts",
+)  # fmt: skip
 
 
 class Change(NamedTuple):
@@ -90,7 +93,7 @@ def _likeness(one: AnyNode, other: AnyNode) -> float:
 
 
 def _options_of_workflow(old: Definition, new: Definition) -> Iterator[str]:
-    for name in ("timeout_ms", "restart", "keeps_context", "events", "concurrency", "queues"):
+    for name in _OF_WORKFLOW:
         yield from _between(name, getattr(old, name), getattr(new, name))
 
 

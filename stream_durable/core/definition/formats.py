@@ -14,7 +14,7 @@ from stream_durable.core.definition.nodes import (
     SleepNode,
     TokenNode,
     function_of,
-    gates_of,
+    gate_of,
     may_hold,
 )
 from stream_durable.core.format import (
@@ -54,7 +54,7 @@ def format_of(
 
 
 def _format_of(node: AnyNode) -> int:
-    if gates_of(node):
+    if gate_of(node) is not None:
         return GATES
     if may_hold(node):
         return HOLD

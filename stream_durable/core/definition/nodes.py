@@ -358,10 +358,10 @@ DUE_HOOK = "on_overdue"
 HOOKS = (*RUN_HOOKS, *STEP_HOOKS, DUE_HOOK)
 
 
-def gates_of(node: AnyNode) -> tuple[Gate, ...]:
+def gate_of(node: AnyNode) -> Gate | None:
     """Return the gate of a node's function or group, if any."""
     passed = node if isinstance(node, ParallelNode) else function_of(node)
-    return () if passed is None or passed.gate is None else (passed.gate,)
+    return None if passed is None else passed.gate
 
 
 def may_hold(node: AnyNode) -> bool:

@@ -11,7 +11,7 @@ from stream_durable.core.definition.nodes import (
     Definition,
     EachNode,
     ParallelNode,
-    gates_of,
+    gate_of,
 )
 
 
@@ -56,7 +56,7 @@ def section_faults(definition: Definition) -> Iterator[Fault]:
         called = [(label_of(nodes[name]), nodes[name]) for name in sorted(within)]
         called += [(f"template {template.name!r}", template) for template in definition.templates]
         for label, node in called:
-            if any(gate.name == group.gate.name for gate in gates_of(node)):
+            if (gate := gate_of(node)) is not None and gate.name == group.gate.name:
                 text = f"{label} passes gate {group.gate.name!r}, of which {group.name!r} keeps a place"
                 yield Fault(node.name, "deadlock", f"{text} meanwhile: take another gate for one of the two")
 

@@ -28,7 +28,7 @@ from stream_durable.core.definition.nodes import (
     SignalNode,
     StepNode,
     function_of,
-    gates_of,
+    gate_of,
     undo_of,
 )
 from stream_durable.core.definition.paths import root_of
@@ -125,7 +125,7 @@ def _gate(definition: Definition, gate: Gate, label: str) -> Iterator[Fault]:
         text = f"{label}, gate {gate.name!r}: per= is {gate.per!r}, and before a run there is its input alone"
         yield Fault(None, "gate_path", text)
     for node in (*definition.nodes, *definition.templates):
-        if any(one.name == gate.name for one in gates_of(node)):
+        if (other := gate_of(node)) is not None and other.name == gate.name:
             text = f"{label_of(node)} waits for a place at gate {gate.name!r}, which its own run has"
             yield Fault(node.name, "deadlock", f"{text}: give one of them another gate")
 
@@ -270,9 +270,9 @@ def _shared(definition: Definition) -> Iterator[Fault]:
     seen: dict[tuple[str, str], tuple[Breaker | Gate, str]] = {}
     for node in (*definition.nodes, *definition.templates):
         called = function_of(node)
-        breaker = None if called is None else called.breaker
-        kinds = (("breaker", () if breaker is None else (breaker,)), ("gate", gates_of(node)))
-        for kind, passed in ((kind, each) for kind, several in kinds for each in several):
+        for kind, passed in (("breaker", called and called.breaker), ("gate", gate_of(node))):
+            if passed is None:
+                continue
             first, owner = seen.setdefault((kind, passed.name), (passed, node.name))
             if first != passed:
                 text = f"{label_of(node)}: {kind} {passed.name!r} is set otherwise than by step {owner!r}"

@@ -46,12 +46,8 @@ def change(run: Run, message: ChangeHeld, now: int, out: Effects) -> Outcome:
         return Outcome.DUPLICATE
     if run.has_ended:
         return Outcome.LATE
-    _check_workflow(run, message)
-    i = held_step(run, message.step)
-    own = _own(run, i, message)
+    i, own = judged(run, message)
     before, after = _described(run, i, message, own)
-    if not after:
-        raise RejectedError("nothing_to_change", f"the change of run {run.id!r} names nothing to change")
     made = Changed(
         message.id, now, Raw(_encode(before)), Raw(_encode(after)), message.step, message.by, message.reason
     )
@@ -71,6 +67,21 @@ def change(run: Run, message: ChangeHeld, now: int, out: Effects) -> Outcome:
     run.payload += made.size
     requests.remember(message.id)
     return Outcome.APPLIED
+
+
+def judged(run: Run, message: ChangeHeld) -> tuple[int, Own | None]:
+    """Return the held step, with its own options from now on; refuse a change unfit for the run."""
+    if message.workflow not in ("", run.graph.name):
+        text = f"run {run.id!r} is one of workflow {run.graph.name!r}, not of {message.workflow[:128]!r}"
+        raise RejectedError("different_workflow", text)
+    if message.input is not None and len(bytes(message.input)) > PAYLOAD_BYTES_MAX:
+        raise RejectedError("too_large", f"an input has at most {PAYLOAD_BYTES_MAX} bytes of JSON")
+    i = held_step(run, message.step)
+    own = _own(run, i, message)
+    if own is None and message.input is None and not message.context:
+        text = "input, context, or retry, attempts, timeout or total of a held step"
+        raise RejectedError("nothing_to_change", f"a change of run {run.id!r} takes {text}")
+    return i, own
 
 
 def take_over(run: Run, i: int, own: Own) -> None:
@@ -138,14 +149,6 @@ def own_of(node: AnyNode, message: ChangeHeld) -> Own:
 
 def _fields(own: Own) -> tuple[tuple[str, Any], ...]:
     return (("retry", own.retry), ("timeout_ms", own.timeout_ms), ("total_ms", own.total_ms))
-
-
-def _check_workflow(run: Run, message: ChangeHeld) -> None:
-    if message.workflow not in ("", run.graph.name):
-        text = f"run {run.id!r} is one of workflow {run.graph.name!r}, not of {message.workflow[:128]!r}"
-        raise RejectedError("different_workflow", text)
-    if message.input is not None and len(bytes(message.input)) > PAYLOAD_BYTES_MAX:
-        raise RejectedError("too_large", f"an input has at most {PAYLOAD_BYTES_MAX} bytes of JSON")
 
 
 def _own(run: Run, i: int, message: ChangeHeld) -> Own | None:

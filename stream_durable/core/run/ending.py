@@ -366,7 +366,7 @@ def _finish(run: Run, status: str, now: int, out: Effects) -> None:
     if entering.asks(run):
         entering.leave(run, out)
         tell_followers(run, out)
-    say_run(run, RUN_EVENTS[status], now, out, into=entering.into_of(run))
+    say_run(run, RUN_EVENTS[status], now, out, into=entering.taker_of(run.requests))
     if run.parent is not None:
         tell_parent(run, out)
     elif run.requests is not None and run.requests.scheduled is not None:

@@ -21,9 +21,9 @@ def entry_of(run: Run) -> Entry | None:
     return None if run.requests is None else run.requests.entry
 
 
-def into_of(run: Run) -> str | None:
-    """Return the taker of a merged run."""
-    entry = entry_of(run)
+def taker_of(requests: Requests | None) -> str | None:
+    """Return the taker of a merged run; None: not merged."""
+    entry = None if requests is None else requests.entry
     return None if entry is None else entry.into or None
 
 

@@ -9,7 +9,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.format import ADMISSIONS
 from stream_durable.core.messages import ChildEnded, RunFollowed, SignalRun
 from stream_durable.core.run import children
-from stream_durable.core.run.entering import entry_of, into_of, made_entry
+from stream_durable.core.run.entering import entry_of, made_entry, taker_of
 from stream_durable.core.run.entry import Follower
 from stream_durable.core.run.state import Run, raw_or_null
 from stream_durable.core.status import FAILED, MERGED, Outcome
@@ -113,7 +113,7 @@ def _is_awaited(run: Run) -> bool:
 
 
 def _into(run: Run) -> str:
-    into = into_of(run)
+    into = taker_of(run.requests)
     assert into is not None, "a merged run was taken in"
     return into
 
