@@ -10,6 +10,7 @@ import msgspec
 from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.ids import is_derived
 from stream_durable.core.messages import (
+    AdmissionAsked,
     AttemptNoted,
     CancelRun,
     ChildEnded,
@@ -19,6 +20,7 @@ from stream_durable.core.messages import (
     Message,
     PlaceAsked,
     RunContinued,
+    RunFollowed,
     ScheduledRunEnded,
     SignalRun,
     StartRun,
@@ -34,7 +36,10 @@ from stream_durable.wire import inbox
 from stream_durable.wire.topics import COMMANDS
 
 #: What is said once more of what is open, after a log was lost.
-_ASKED_AGAIN = (WaitOpened, StartRun, GateAsked, PlaceAsked, RunContinued, ChildEnded, ScheduledRunEnded)
+_ASKED_AGAIN = (
+    WaitOpened, StartRun, GateAsked, PlaceAsked, RunContinued, ChildEnded, ScheduledRunEnded, AdmissionAsked,
+    RunFollowed,
+)  # fmt: skip
 
 
 def commands_have_causes(world: World, oracle: Oracle) -> Iterator[str]:
@@ -84,7 +89,8 @@ def messages_have_causes(world: World, oracle: Oracle) -> Iterator[str]:
     time.
     """
     as_told = _without_since if world.lives.has_losses or lost_commands(world, oracle) else _unresolved
-    wanted = {as_told(message) for message in oracle.messages}
+    # A client's signal to a merged run goes on as the client's.
+    wanted = {as_told(message) for message in oracle.messages if not _is_of_client(message)}
     kinds = {type(message) for message in oracle.messages}
     found = {
         as_told(judged.message)
@@ -126,7 +132,9 @@ def _is_of_client(message: Message) -> bool:
         return not message.parent and not is_derived(message.id)
     if isinstance(message, SignalRun | EventPublished):
         return not (is_derived(message.id) or message.id.startswith(FOR_LATER))
-    return isinstance(message, CancelRun) and not message.id.startswith(("parent/", "schedule/"))
+    return isinstance(message, CancelRun) and not message.id.startswith(
+        ("parent/", "schedule/", "admission/")
+    )
 
 
 def _identity(command: Command | CancelAttempt) -> tuple[str, ...]:

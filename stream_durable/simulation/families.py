@@ -7,8 +7,9 @@ from contextlib import suppress
 
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import CancelRun, ChildEnded, Message
+from stream_durable.core.run.entering import taker_of
 from stream_durable.core.run.state import Run
-from stream_durable.core.status import COMPLETED, Outcome
+from stream_durable.core.status import COMPLETED, MERGED, Outcome
 from stream_durable.simulation.oracle import Oracle
 from stream_durable.simulation.world import World
 from stream_durable.wire.inbox import decode_message
@@ -29,8 +30,9 @@ def children_and_parents_know_of_each_other(world: World, oracle: Oracle) -> Ite
     for run, parent in _children(oracle):
         if _reference(run) in (STARTED, LEFT):
             continue
-        if run.has_ended and (run.parent, run.id, run.status) not in told:
-            yield f"run {run.id!r} is {run.status}, and its parent was not told"
+        taker = _taker(run, oracle)
+        if taker.has_ended and (run.parent, run.id, taker.status) not in told:
+            yield f"run {run.id!r} is {taker.status}, and its parent was not told"
         if parent is None:
             yield f"run {run.id!r} has no parent"
         elif parent.has_ended and run.id not in taken and run.id not in ended:
@@ -59,6 +61,18 @@ def _children(oracle: Oracle) -> Iterator[tuple[Run, Run | None]]:
         if run.parent is not None:
             parent = oracle.entities.get(("run", run.parent))
             yield run, parent if isinstance(parent, Run) else None
+
+
+def _taker(run: Run, oracle: Oracle) -> Run:
+    """Return the run whose end is a run's: another, where that one took it in."""
+    seen = {run.id}
+    while run.status == MERGED and (into := taker_of(run.requests)) is not None and into not in seen:
+        seen.add(into)
+        found = oracle.entities.get(("run", into))
+        if not isinstance(found, Run):
+            break
+        run = found
+    return run
 
 
 def _reference(run: Run) -> str:

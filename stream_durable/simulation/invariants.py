@@ -31,6 +31,7 @@ from stream_durable.core.status import COMPLETED, PAUSED, WAITING, Outcome
 from stream_durable.core.tables import Rows
 from stream_durable.engine.batch import Evidence
 from stream_durable.memory.deployment import QUEUE
+from stream_durable.simulation.admissions import ADMISSIONS
 from stream_durable.simulation.attempts import outputs_come_from_calls
 from stream_durable.simulation.causes import (
     commands,
@@ -124,14 +125,14 @@ def timers_are_those_entities_wait_for(world: World, oracle: Oracle) -> Iterator
             if step.due is not None:
                 wanted["run", run.id, run.graph.names[i]] = step.due
         wanted.update(expected(run))
-    for channel in oracle.channels():
-        if channel.due is not None:
-            wanted["channel", channel.id, ""] = channel.due
     for later in oracle.laters():
         wanted["later", later.id, ""] = later.timer or 0
-    for gate in oracle.gates():
-        if gate.due is not None:
-            wanted["gate", gate.id, ""] = gate.due
+    with_due = (
+        *(("channel", channel.id, channel.due) for channel in oracle.channels()),
+        *(("gate", gate.id, gate.due) for gate in oracle.gates()),
+        *(("admission", admission.id, admission.due) for admission in oracle.admissions()),
+    )
+    wanted.update({(kind, key, ""): due for kind, key, due in with_due if due is not None})
     timers = {key: due for key, (_, due) in world.store.tables.timers.items() if key[0] != "schedule"}
     yield from differences("timer of an entity", timers, wanted)
 
@@ -366,6 +367,7 @@ CHECKS: tuple[Check, ...] = (
     *TRIGGERS,
     *EMITTED,
     *GATES,
+    *ADMISSIONS,
     *DUE,
 )
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from stream_durable.core.admission.rule import Rule as StartRule
+from stream_durable.core.admission.state import Admission
 from stream_durable.core.channel.reading import is_behind
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.graph import Graph
@@ -41,6 +43,7 @@ from stream_durable.core.messages import (
     OutsideMessage,
     PlaceGiven,
     RetryRun,
+    RunAdmitted,
     ScheduleOrder,
     SkipStep,
     StartRun,
@@ -117,6 +120,14 @@ class Passage(NamedTuple):
     limits: GateLimits
 
 
+class Entered(NamedTuple):
+    """A message applied to an admission, with whom it let in, and the rule then."""
+
+    message: Message
+    admitted: list[RunAdmitted]
+    rule: StartRule | None
+
+
 class Oracle:
     """The consequences of the inbox."""
 
@@ -156,6 +167,8 @@ class Oracle:
         self.turns: dict[str, list[Turn]] = {}
         #: The same of gates.
         self.passages: dict[str, list[Passage]] = {}
+        #: The same of admissions.
+        self.entries: dict[str, list[Entered]] = {}
         #: What was applied, by run, in order.
         self.applied: dict[str, list[Folded]] = {}
 
@@ -240,6 +253,10 @@ class Oracle:
         """Return every used gate."""
         return [e for e in self.entities.values() if isinstance(e, Gate | Breaker) and not e.is_over]
 
+    def admissions(self) -> list[Admission]:
+        """Return every admission in use."""
+        return [e for e in self.entities.values() if isinstance(e, Admission) and not e.is_over]
+
     def runs(self) -> list[Run]:
         """Return every run."""
         return [e for e in self.entities.values() if isinstance(e, Run)]
@@ -284,6 +301,9 @@ class Oracle:
         elif isinstance(entity, Gate):
             given = [each for each in effects.messages if isinstance(each, PlaceGiven)]
             self.passages.setdefault(entity.id, []).append(Passage(message, clock, given, entity.limits))
+        elif isinstance(entity, Admission):
+            admitted = [each for each in effects.messages if isinstance(each, RunAdmitted)]
+            self.entries.setdefault(entity.id, []).append(Entered(message, admitted, entity.rule))
         elif isinstance(entity, Channel):
             self._note_channel(entity, clock)
 

@@ -10,7 +10,7 @@ from stream_durable.sdk.context import Context
 from stream_durable.sdk.retry import Retry
 from stream_durable.sdk.steps import some_of
 from stream_durable.sdk.workflow import Workflow
-from stream_durable.simulation.workload import inside, limiting, reacting
+from stream_durable.simulation.workload import inside, limiting, meeting, reacting
 from stream_durable.simulation.workload.functions import (
     INTO,
     SOON,
@@ -158,7 +158,7 @@ def families() -> list[Workflow]:
     looping.child("page", paged, input="input", until="page.done", again={"page": "page.next"}, at_most=3,
                   every="200ms", retry=SOON)  # fmt: skip
     looping.each("input.items", name="many", on_error="complete_all")(large)
-    others = (*inside.callers(leaf), *reacting.workflows(leaf), *limiting.crowds())
+    others = (*inside.callers(leaf), *reacting.workflows(leaf), *limiting.crowds(), *meeting.meetings())
     return [leaf, paged, middle, parent, looping, *others]
 
 
