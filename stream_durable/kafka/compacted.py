@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from stream_durable.kafka.config import CALL_SECONDS, away, reading, transient
 from stream_durable.kafka.threads import outcome
@@ -17,6 +18,9 @@ _Answer = TypeVar("_Answer")
 
 #: How long the wait for more holds its thread; so long a close may take.
 _WAIT_SECONDS: Final = 0.5
+#: How long a partition may be without a leader, as while its broker registers again; the pause between looks.
+_LEADER_SECONDS: Final = 5.0
+_LEADER_PAUSE_SECONDS: Final = 0.1
 
 
 class CompactedTopic:
@@ -80,13 +84,26 @@ class CompactedTopic:
     def _read_to_end(self) -> None:
         try:
             consumer = self._open()
-            bounds = consumer.get_watermark_offsets(TopicPartition(self.name, 0), timeout=CALL_SECONDS)
-            if bounds is None:
-                raise away(self._settings)
-            if self.position < bounds[1]:
-                self._read(consumer, bounds[1])
+            end = self._end(consumer)
+            if self.position < end:
+                self._read(consumer, end)
         except KafkaException as error:
             raise transient(error, self._settings) from error
+
+    def _end(self, consumer: Consumer) -> int:
+        """Return the offset behind the last record; brokers without a leader are asked again for seconds."""
+        deadline = time.monotonic() + _LEADER_SECONDS
+        while True:
+            try:
+                bounds = consumer.get_watermark_offsets(TopicPartition(self.name, 0), timeout=CALL_SECONDS)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError._UNKNOWN_PARTITION or time.monotonic() > deadline:
+                    raise
+                time.sleep(_LEADER_PAUSE_SECONDS)
+                continue
+            if bounds is None:
+                raise away(self._settings)
+            return bounds[1]
 
     def _read(self, consumer: Consumer, end: int) -> None:
         """Read from where we stand; fetch only while reading, for a question waits behind a fetch."""

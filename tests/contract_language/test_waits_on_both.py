@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from waiting import eventually
 
 from stream_durable import Batch, Context, RunFilter, Single, Workflow
+from stream_durable.client import Explanation
 from stream_durable.core.errors import RejectedError
 from stream_durable.testing import Engine
 
@@ -224,8 +226,14 @@ async def test_runs_that_meet_wait_and_go_with_each_other(engine: Engine) -> Non
         ("single-1", "waiting", 1),
         ("single-2", "waiting", 2),
     ]
-    why = engine.ask(engine._target.run("single-2").why)
-    assert (why.code, why.evidence["run"], why.evidence["waiting"]) == ("at_admission", "single-0", 2)
+
+    async def at_admission() -> Explanation | None:
+        """Say why, once the partitions have owners again."""
+        why = await engine._target.run("single-2").why()
+        return why if why.code == "at_admission" else None
+
+    why = engine.ask(lambda: eventually(at_admission, "the run waits for others", seconds=30))
+    assert (why.evidence["run"], why.evidence["waiting"]) == ("single-0", 2)
 
     await engine.start(mails, {"to": "a", "n": 2}, id="mail-2")
     assert await runs[0].result() == [0, 1, 2]
