@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from stream_durable.api.bodies import Ordered, ReasonBody, ReplayBody, ordered
+from stream_durable.api.bodies import MayReason, Ordered, ReasonBody, ReplayBody, ordered, why
 from stream_durable.api.callers import TheCaller
 from stream_durable.api.places import Name
 from stream_durable.api.problems import documented
@@ -48,16 +48,18 @@ async def pause_binding(world: TheWorld, caller: TheCaller, name: Name, body: Re
 
 
 @router.post("/{name}/resume", response_model=Ordered, status_code=202)
-async def resume_binding(world: TheWorld, caller: TheCaller, name: Name) -> Response:
+async def resume_binding(world: TheWorld, caller: TheCaller, name: Name, body: MayReason = None) -> Response:
     """Turn a binding on again; a stopped partition tries the record again."""
-    await world.client.resume_binding(name)
+    await world.client.resume_binding(name, why(body), by=caller.name)
     return ordered(caller, name)
 
 
 @router.post("/{name}/replay", response_model=shape(Replayed))
 async def replay_binding(world: TheWorld, caller: TheCaller, name: Name, body: ReplayBody) -> Response:
     """Give past records to a binding again, and answer when all are given; or only count."""
-    return caller.answer(await world.client.replay_binding(name, body.since, body.until, **body.options()))
+    return caller.answer(
+        await world.client.replay_binding(name, body.since, body.until, **body.options(caller))
+    )
 
 
 def _shown(caller: TheCaller, found: BindingState) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 
+from fastapi import Body
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
@@ -14,7 +15,7 @@ from stream_durable.client.changing import ChangeOptions
 from stream_durable.client.replaying import ReplayOptions
 from stream_durable.sdk.retry import Retry
 
-Reason = Annotated[str, Field(max_length=4_000, description="For people; it is kept with the run.")]
+Reason = Annotated[str, Field(max_length=4_000, description="For people; it is kept and shown.")]
 Span = Annotated[str, Field(max_length=40, description="A duration, such as `90s`, `1h30m` or `2d`.")]
 Offset = Annotated[int, Field(ge=0, strict=True, description="An offset.")]
 Tag = Annotated[str, Field(max_length=1_000)]
@@ -56,13 +57,17 @@ class ReasonBody(Conditions):
     reason: Reason = ""
 
 
+#: The body of an act that may go without.
+MayReason = Annotated[ReasonBody | None, Body()]
+
+
 class DrainBody(ReasonBody):
     """The emptying of a queue."""
 
     wait: Annotated[int, Field(ge=1, le=60, description="Seconds to wait for attempts under way.")] = 10
 
 
-class GateBody(Conditions):
+class GateBody(ReasonBody):
     """Limits of a gate to change; others stay."""
 
     key: Text = ""
@@ -72,7 +77,7 @@ class GateBody(Conditions):
     weights: Annotated[dict[str, int] | None, Field(max_length=1_000)] = None
 
 
-class KeyBody(Conditions):
+class KeyBody(ReasonBody):
     """A key of a gate with limits for each key; empty: the gate itself."""
 
     key: Text = ""
@@ -196,7 +201,7 @@ class CommentBody(Conditions):
     text: Annotated[str, Field(min_length=1, max_length=4_000)]
 
 
-class BackfillBody(Conditions):
+class BackfillBody(ReasonBody):
     """Moments of the past to start runs for."""
 
     since: datetime
@@ -205,7 +210,7 @@ class BackfillBody(Conditions):
     preview: bool = False
 
 
-class ReplayBody(Conditions):
+class ReplayBody(ReasonBody):
     """Past records of a topic, by time or by offset."""
 
     since: datetime | Offset
@@ -216,15 +221,17 @@ class ReplayBody(Conditions):
     pace: Span = "1ms"
     preview: bool = False
 
-    def options(self) -> ReplayOptions:
+    def options(self, caller: Caller) -> ReplayOptions:
         """Return the options of the client."""
-        options: ReplayOptions = {"pace": self.pace, "preview": self.preview}
+        options: ReplayOptions = {
+            "pace": self.pace, "preview": self.preview, "reason": self.reason, "by": caller.name,
+        }  # fmt: skip
         if self.partition is not None:
             options["partition"] = self.partition
         return options
 
 
-class ScheduleBody(Conditions):
+class ScheduleBody(ReasonBody):
     """A schedule, or changes of a schedule; fields left out stay, or have the default."""
 
     input: Any = None
@@ -247,7 +254,7 @@ class ScheduleBody(Conditions):
 
     def options(self) -> dict[str, Any]:
         """Return the given options."""
-        return self.model_dump(exclude_none=True, exclude={"name", "workflow", "input"})
+        return self.model_dump(exclude_none=True, exclude={"name", "workflow", "input", "reason"})
 
 
 class NewScheduleBody(ScheduleBody):
@@ -266,6 +273,11 @@ class OperationBody(Conditions):
     compensate: bool = False
     whole: bool = False
     dry_run: Annotated[bool, Field(description="Count the runs, and do nothing.")] = False
+
+
+def why(body: ReasonBody | None) -> str:
+    """Return the reason of a body, or none."""
+    return "" if body is None else body.reason
 
 
 def ordered(caller: Caller, message: str) -> Response:

@@ -9,13 +9,14 @@ from typing import Annotated, Literal, NamedTuple
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from stream_durable.api.bodies import GateBody, KeyBody, Ordered, ordered
+from stream_durable.api.bodies import GateBody, KeyBody, MayReason, Ordered, ordered, why
 from stream_durable.api.callers import TheCaller
 from stream_durable.api.conditions import Conditions, Limit, Text
 from stream_durable.api.places import Name
 from stream_durable.api.problems import documented
 from stream_durable.api.shapes import many, model, shape
 from stream_durable.api.world import TheWorld
+from stream_durable.client.latest import OrderState, order_states
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.gate.state import meant_by
 from stream_durable.core.gate.summary import GatePlace, GateSummary
@@ -48,6 +49,8 @@ class GateShown(NamedTuple):
     inside: int
     #: Those that wait.
     waiting: int
+    #: The latest order of each act.
+    orders: tuple[OrderState, ...]
 
 
 class PlaceShown(NamedTuple):
@@ -104,22 +107,23 @@ async def get_gate(
 async def set_gate(world: TheWorld, caller: TheCaller, name: Name, body: GateBody) -> Response:
     """Change limits of a gate, over deployments too, until they are reset; other limits stay."""
     await world.client.set_gate(
-        name, key=body.key, at_once=body.at_once, rate=body.rate, burst=body.burst, weights=body.weights
-    )
+        name, key=body.key, at_once=body.at_once, rate=body.rate, burst=body.burst, weights=body.weights,
+        reason=body.reason, by=caller.name,
+    )  # fmt: skip
     return ordered(caller, name)
 
 
 @router.post("/{name}/reset", response_model=Ordered, status_code=202)
 async def reset_gate(world: TheWorld, caller: TheCaller, name: Name, body: KeyBody) -> Response:
     """Go back to the limits of the code."""
-    await world.client.reset_gate(name, key=body.key)
+    await world.client.reset_gate(name, key=body.key, reason=body.reason, by=caller.name)
     return ordered(caller, name)
 
 
 @router.post("/{name}/probe", response_model=Ordered, status_code=202)
-async def probe_breaker(world: TheWorld, caller: TheCaller, name: Name) -> Response:
+async def probe_breaker(world: TheWorld, caller: TheCaller, name: Name, body: MayReason = None) -> Response:
     """Let one attempt behind an open breaker try now."""
-    await world.client.probe_breaker(name)
+    await world.client.probe_breaker(name, reason=why(body), by=caller.name)
     return ordered(caller, name)
 
 
@@ -129,7 +133,7 @@ def gate_shown(gate: GateSummary) -> GateShown:
     return GateShown(
         gate.id, gate.name, gate.key, gate.kind, gate.state, gate.limits_text, gate.is_changed,
         moment(gate.since) if is_breaker else None, moment(gate.due), gate.failures, gate.failures_max,
-        gate.inside, gate.waiting,
+        gate.inside, gate.waiting, order_states(gate.orders),
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from stream_durable.api.bodies import DrainBody, Ordered, ReasonBody, ordered
+from stream_durable.api.bodies import DrainBody, MayReason, Ordered, ReasonBody, ordered, why
 from stream_durable.api.callers import TheCaller
 from stream_durable.api.places import Name
 from stream_durable.api.problems import documented
@@ -57,9 +57,9 @@ async def drain_queue(world: TheWorld, caller: TheCaller, name: Name, body: Drai
 
 
 @router.post("/queues/{name}/resume", response_model=Ordered, status_code=202)
-async def resume_queue(world: TheWorld, caller: TheCaller, name: Name) -> Response:
+async def resume_queue(world: TheWorld, caller: TheCaller, name: Name, body: MayReason = None) -> Response:
     """Let workers serve a queue again."""
-    await world.client.resume_queue(name)
+    await world.client.resume_queue(name, reason=why(body), by=caller.name)
     return ordered(caller, name)
 
 

@@ -9,11 +9,14 @@ from fastapi.responses import Response
 
 from stream_durable.api.bodies import (
     BackfillBody,
+    MayReason,
     NewScheduleBody,
     Ordered,
+    Reason,
     ReasonBody,
     ScheduleBody,
     ordered,
+    why,
 )
 from stream_durable.api.callers import TheCaller
 from stream_durable.api.conditions import Conditions, Limit, Text
@@ -52,7 +55,9 @@ async def list_schedules(
 @router.post("", response_model=Ordered, status_code=202)
 async def create_schedule(world: TheWorld, caller: TheCaller, body: NewScheduleBody) -> Response:
     """Create a schedule."""
-    await world.client.create_schedule(body.name, body.workflow, body.input, **body.options())
+    await world.client.create_schedule(
+        body.name, body.workflow, body.input, reason=body.reason, by=caller.name, **body.options()
+    )
     return ordered(caller, body.name)
 
 
@@ -65,14 +70,16 @@ async def get_schedule(world: TheWorld, caller: TheCaller, name: Name) -> Respon
 @router.patch("/{name}", response_model=Ordered, status_code=202)
 async def change_schedule(world: TheWorld, caller: TheCaller, name: Name, body: ScheduleBody) -> Response:
     """Change a schedule; fields left out stay."""
-    await world.client.change_schedule(name, input=body.input, **body.options())
+    await world.client.change_schedule(
+        name, input=body.input, reason=body.reason, by=caller.name, **body.options()
+    )
     return ordered(caller, name)
 
 
 @router.delete("/{name}", response_model=Ordered, status_code=202)
-async def delete_schedule(world: TheWorld, caller: TheCaller, name: Name) -> Response:
+async def delete_schedule(world: TheWorld, caller: TheCaller, name: Name, reason: Reason = "") -> Response:
     """Forget a schedule; its runs go on."""
-    await world.client.delete_schedule(name)
+    await world.client.delete_schedule(name, reason, by=caller.name)
     return ordered(caller, name)
 
 
@@ -84,32 +91,39 @@ async def pause_schedule(world: TheWorld, caller: TheCaller, name: Name, body: R
 
 
 @router.post("/{name}/resume", response_model=Ordered, status_code=202)
-async def resume_schedule(world: TheWorld, caller: TheCaller, name: Name) -> Response:
+async def resume_schedule(world: TheWorld, caller: TheCaller, name: Name, body: MayReason = None) -> Response:
     """Turn a schedule on again."""
-    await world.client.resume_schedule(name)
+    await world.client.resume_schedule(name, why(body), by=caller.name)
     return ordered(caller, name)
 
 
 @router.post("/{name}/reset", response_model=Ordered, status_code=202)
-async def reset_schedule(world: TheWorld, caller: TheCaller, name: Name) -> Response:
+async def reset_schedule(world: TheWorld, caller: TheCaller, name: Name, body: MayReason = None) -> Response:
     """Go back to the plan of the code."""
-    await world.client.reset_schedule(name)
+    await world.client.reset_schedule(name, why(body), by=caller.name)
     return ordered(caller, name)
 
 
 @router.post("/{name}/trigger", response_model=Triggered, status_code=202)
 async def trigger_schedule(
-    world: TheWorld, caller: TheCaller, name: Name, key: IdempotencyKey = None
+    world: TheWorld, caller: TheCaller, name: Name, body: MayReason = None, key: IdempotencyKey = None
 ) -> Response:
     """Start a run of a schedule now."""
     order = derived(key, caller, f"trigger {name}")
-    return caller.answer({"run": await world.client.trigger_schedule(name, id=order)}, 202)
+    run = await world.client.trigger_schedule(name, id=order, reason=why(body), by=caller.name)
+    return caller.answer({"run": run}, 202)
 
 
 @router.post("/{name}/backfill", response_model=shape(Backfill))
 async def backfill_schedule(world: TheWorld, caller: TheCaller, name: Name, body: BackfillBody) -> Response:
     """Start runs for moments of the past, or show the moments."""
     found = await world.client.backfill_schedule(
-        name, body.since, body.until, preview=body.preview, pace=body.pace
+        name,
+        body.since,
+        body.until,
+        preview=body.preview,
+        pace=body.pace,
+        reason=body.reason,
+        by=caller.name,
     )
     return caller.answer(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from stream_durable.api.bodies import Ordered, ReasonBody, ordered
+from stream_durable.api.bodies import MayReason, Ordered, ReasonBody, ordered, why
 from stream_durable.api.callers import TheCaller
 from stream_durable.api.places import Name
 from stream_durable.api.problems import documented
@@ -45,7 +45,7 @@ async def pause_trigger(world: TheWorld, caller: TheCaller, name: Name, body: Re
 
 
 @router.post("/{name}/resume", response_model=Ordered, status_code=202)
-async def resume_trigger(world: TheWorld, caller: TheCaller, name: Name) -> Response:
+async def resume_trigger(world: TheWorld, caller: TheCaller, name: Name, body: MayReason = None) -> Response:
     """Turn a trigger on again, from now on."""
-    await world.client.resume_trigger(name)
+    await world.client.resume_trigger(name, why(body), by=caller.name)
     return ordered(caller, name)

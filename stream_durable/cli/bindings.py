@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stream_durable.cli.change import Change, changes
+from stream_durable.cli.change import By, Change, Reason, changes, who
+from stream_durable.cli.latest import order_rows
 from stream_durable.cli.output import Format, Output, show, show_one
 from stream_durable.cli.replaying import Pace, Partition, Since, Until, replay_of
 from stream_durable.cli.triggers import do, note_on
@@ -52,8 +53,8 @@ def show_binding(name: Name, output: Output = Format.TABLE) -> None:
 @changes
 def pause(
     name: Name,
-    reason: Annotated[str, typer.Option("--reason", help="Why, for people.")] = "",
-    by: Annotated[str, typer.Option("--by", help="Who does it, under any name.")] = "",
+    reason: Reason = "",
+    by: By = None,
     *,
     change: Change,
 ) -> None:
@@ -63,21 +64,21 @@ def pause(
     """
     change.make(
         f"pause binding {name}",
-        lambda client: client.pause_binding(name, reason, by=by),
+        lambda client: client.pause_binding(name, reason, by=who(by)),
         f"Asked to pause {name}.",
     )
 
 
 @bindings.command("resume")
 @changes
-def resume(name: Name, *, change: Change) -> None:
+def resume(name: Name, reason: Reason = "", by: By = None, *, change: Change) -> None:
     """Turn a binding on again; a partition stopped at a record tries the record again.
 
     Example: `stream-durable bindings resume orders:order`
     """
     change.make(
         f"resume binding {name}",
-        lambda client: client.resume_binding(name),
+        lambda client: client.resume_binding(name, reason, by=who(by)),
         f"Asked to resume {name}.",
     )
 
@@ -105,6 +106,8 @@ def replay(
     until: Until = None,
     partition: Partition = None,
     pace: Pace = "1ms",
+    reason: Reason = "",
+    by: By = None,
     *,
     change: Change,
 ) -> None:
@@ -113,6 +116,7 @@ def replay(
     Example: `stream-durable bindings replay orders:order --since 2030-01-01 --until 2030-01-31 --dry-run`
     """
     begin, end, options = replay_of(since, until, partition, pace, preview=change.dry_run)
+    options |= {"reason": reason, "by": who(by)}
     show_one(do(lambda client: client.replay_binding(name, begin, end, **options))._asdict(), change.output)
 
 
@@ -120,6 +124,7 @@ def _row(found: BindingState) -> dict[str, Any]:
     note = note_on(found.is_on, found.reason or found.off_by, found.app, is_undeclared=found.is_undeclared)
     return {
         **found._asdict(),
+        "orders": order_rows(found.orders),
         "partitions": [each._asdict() for each in found.partitions],
         "status": ("stopped" if found.stopped else "on") if found.is_on else "off",
         "lag": found.lag,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from stream_durable.ports import Outgoing
 
 R = TypeVar("R")
+
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; kept and shown.")]
+By = Annotated[str | None, typer.Option("--by", help="Who does it.", show_default="the user's name")]
 
 
 class Change(NamedTuple):
@@ -87,6 +91,11 @@ class Change(NamedTuple):
             typer.echo(done)
         else:
             show_one({"change": what, "made": True, **facts}, self.output)
+
+
+def who(by: str | None) -> str:
+    """Return the name given, or that of the user."""
+    return by or getpass.getuser()
 
 
 def changes(command: Callable[..., None]) -> Callable[..., None]:

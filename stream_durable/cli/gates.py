@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stream_durable.cli.change import Change, changes
+from stream_durable.cli.change import By, Change, Reason, changes, who
 from stream_durable.cli.errors import NotFoundError
+from stream_durable.cli.latest import order_rows, show_orders
 from stream_durable.cli.output import Format, Output, cell_text, show, show_one
 from stream_durable.cli.runs import AfterId, Limit
 from stream_durable.cli.values import load_settings
@@ -59,14 +60,17 @@ def show_gate(
 
     Example: `stream-durable gates show bank`
     """
+    from stream_durable.client.latest import order_states
+
     gate, places = asyncio.run(_get(load_settings(), name, key, limit, after, is_breaker=is_breaker))
     rows = [_place(gate, one) for one in places]
     if output is not Format.TABLE:
         show_one(_row(gate) | {"places": rows}, output)
         return
     for field, value in _row(gate).items():
-        if value is not None:
+        if value is not None and field != "orders":
             typer.echo(f"{field:<14}{cell_text(value)}".rstrip())
+    show_orders(order_states(gate.orders))
     typer.echo()
     columns = ("status", "run", "step", "attempt", "since", "number")
     show(rows, columns if gate.kind == "gate" else columns[:4], output, empty="Nobody waits.")
@@ -85,6 +89,8 @@ def set_gate(
     weights: Annotated[
         list[str] | None, typer.Option("--weight", help="KEY=N, where keys take turns; repeatable.")
     ] = None,
+    reason: Reason = "",
+    by: By = None,
     *,
     change: Change,
 ) -> None:
@@ -96,31 +102,37 @@ def set_gate(
     limits: dict[str, Any] = {"at_once": at_once, "rate": rate, "burst": burst, "weights": found}
     change.make(
         f"change gate {name}",
-        lambda client: client.set_gate(name, key=key, **limits),
+        lambda client: client.set_gate(name, key=key, reason=reason, by=who(by), **limits),
         f"Asked to change {name}.",
     )
 
 
 @app.command("reset")
 @changes
-def reset_gate(name: Name, key: Key = "", *, change: Change) -> None:
+def reset_gate(name: Name, key: Key = "", reason: Reason = "", by: By = None, *, change: Change) -> None:
     """Go back to the limits of the code.
 
     Example: `stream-durable gates reset bank`
     """
     change.make(
-        f"reset gate {name}", lambda client: client.reset_gate(name, key=key), f"Asked to reset {name}."
+        f"reset gate {name}",
+        lambda client: client.reset_gate(name, key=key, reason=reason, by=who(by)),
+        f"Asked to reset {name}.",
     )
 
 
 @app.command("probe")
 @changes
-def probe_breaker(name: Name, *, change: Change) -> None:
+def probe_breaker(name: Name, reason: Reason = "", by: By = None, *, change: Change) -> None:
     """Let one attempt behind an open breaker try now: success closes it, failure opens it again.
 
     Example: `stream-durable gates probe bank`
     """
-    change.make(f"probe breaker {name}", lambda client: client.probe_breaker(name), f"Asked to probe {name}.")
+    change.make(
+        f"probe breaker {name}",
+        lambda client: client.probe_breaker(name, reason=reason, by=who(by)),
+        f"Asked to probe {name}.",
+    )
 
 
 def read_weight(text: str) -> tuple[str, int]:
@@ -178,6 +190,8 @@ async def _list(settings: Settings, after: str, limit: int) -> list[GateSummary]
 
 
 def _row(gate: GateSummary) -> dict[str, Any]:
+    from stream_durable.client.latest import order_states
+
     is_breaker = gate.kind == "breaker"
     return {
         "id": gate.id,
@@ -193,4 +207,5 @@ def _row(gate: GateSummary) -> dict[str, Any]:
         "failures": gate.failures if is_breaker else None,
         "failures_max": gate.failures_max if is_breaker else None,
         "next": moment(gate.due) if is_breaker or gate.waiting else None,
+        "orders": order_rows(order_states(gate.orders)),
     }

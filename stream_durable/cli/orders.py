@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from stream_durable.cli.change import Change, changes
+from stream_durable.cli.change import By, Change, Reason, changes, who
 from stream_durable.cli.output import Format
 from stream_durable.cli.selection import OptionalRunId, RunId, Selection, one_or_many, selects
 from stream_durable.cli.values import load_settings, read_json
@@ -23,8 +22,6 @@ _FOR_GOOD: Final = frozenset({"cancel", "skip", "fail"})
 #: Runs named by a rehearsal for many.
 _SHOWN: Final = 10
 
-Reason = Annotated[str, typer.Option("--reason", help="Kept with the run.")]
-By = Annotated[str | None, typer.Option("--by", help="Who asks for it.", show_default="the user's name")]
 Step = Annotated[str, typer.Argument(help="Name of the step, or of a group of steps.")]
 
 
@@ -242,10 +239,6 @@ def again(
 
 def _started(started: RunHandle) -> str:
     return f"Started {started.id}." if started.created else f"It was started before: {started.id}."
-
-
-def who(by: str | None) -> str:
-    return by or getpass.getuser()
 
 
 def _tell(

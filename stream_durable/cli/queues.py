@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from stream_durable.cli.change import Change, changes
+from stream_durable.cli.change import By, Change, Reason, changes, who
 from stream_durable.cli.output import Format, Output, show
 from stream_durable.cli.values import load_settings
 from stream_durable.cli.watching import watches
@@ -24,8 +24,6 @@ queues = typer.Typer(help="Queues of steps: pause, resume, drain.", no_args_is_h
 workers = typer.Typer(help="Workers, with their queues, workflows and load.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="QUEUE", help="Name of the queue.", show_default=False)]
-Reason = Annotated[str, typer.Option("--reason", "-r", help="Kept and shown with the pause.")]
-By = Annotated[str, typer.Option("--by", help="Who pauses it, kept and shown with the pause.")]
 
 
 @queues.callback()
@@ -57,7 +55,7 @@ def list_queues(output: Output = Format.TABLE) -> None:
 
 @queues.command("pause")
 @changes
-def pause_queue(queue: Name, reason: Reason = "", by: By = "", *, change: Change) -> None:
+def pause_queue(queue: Name, reason: Reason = "", by: By = None, *, change: Change) -> None:
     """Let workers begin nothing from a queue until it is resumed; attempts under way go on to their end.
 
     Time-outs of runs and steps go on, timers fire, and places at gates stay taken.
@@ -66,21 +64,21 @@ def pause_queue(queue: Name, reason: Reason = "", by: By = "", *, change: Change
     """
     change.make(
         f"pause queue {queue}",
-        lambda client: client.pause_queue(queue, reason=reason, by=by),
+        lambda client: client.pause_queue(queue, reason=reason, by=who(by)),
         f"Queue {queue} is paused. `stream-durable queues resume {queue}` lets its workers go on.",
     )
 
 
 @queues.command("resume")
 @changes
-def resume_queue(queue: Name, *, change: Change) -> None:
+def resume_queue(queue: Name, reason: Reason = "", by: By = None, *, change: Change) -> None:
     """Let workers serve a queue again.
 
     Example: `stream-durable queues resume mail`
     """
     change.make(
         f"resume queue {queue}",
-        lambda client: client.resume_queue(queue),
+        lambda client: client.resume_queue(queue, reason=reason, by=who(by)),
         f"Queue {queue} is served again.",
     )
 
@@ -91,7 +89,7 @@ def drain_queue(
     queue: Name,
     timeout: Annotated[str | None, typer.Option("--timeout", help='How long to wait, as "10m".')] = None,
     reason: Reason = "",
-    by: By = "",
+    by: By = None,
     *,
     change: Change,
 ) -> None:
@@ -109,7 +107,9 @@ def drain_queue(
     try:
         change.make(
             f"drain queue {queue}",
-            lambda client: client.drain_queue(queue, timeout=timeout, reason=reason, by=by, progress=tell),
+            lambda client: client.drain_queue(
+                queue, timeout=timeout, reason=reason, by=who(by), progress=tell
+            ),
             f"Queue {queue} is paused, and none of its attempts is under way.",
         )
     except TimeoutError:
@@ -134,12 +134,13 @@ def list_workers(output: Output = Format.TABLE) -> None:
 
 def _row(name: str, state: QueueState | None, readers: Readers | None) -> dict[str, Any]:
     paused = None if state is None else state.paused
+    latest = None if state is None or not state.orders else state.orders[0]
     return {
         "name": name,
         "status": "serving" if paused is None else "paused",
         "since": None if paused is None else paused.at,
-        "by": None if paused is None else paused.by,
-        "reason": None if paused is None else paused.reason,
+        "by": None if latest is None else latest.by,
+        "reason": None if latest is None else latest.reason,
         "workers": 0 if state is None else len(state.workers),
         "running": 0 if state is None else state.running,
         "waiting": 0 if state is None else state.waiting,

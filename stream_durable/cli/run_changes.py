@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stream_durable.cli.change import Change, changes
+from stream_durable.cli.change import By, Change, Reason, changes, who
 from stream_durable.cli.errors import UsageError
-from stream_durable.cli.orders import By, Reason, tell_one, who
+from stream_durable.cli.orders import tell_one
 from stream_durable.cli.selection import RunId
 from stream_durable.cli.values import read_json
 

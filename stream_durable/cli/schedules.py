@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from stream_durable.cli.change import Change, changes
+from stream_durable.cli.change import By, Change, Reason, changes, who
 from stream_durable.cli.failures import Failed
+from stream_durable.cli.latest import order_rows, show_orders
 from stream_durable.cli.output import Format, Output, cell_text, show, show_one
 from stream_durable.cli.selection import read_time
 from stream_durable.cli.values import load_settings, read_json
@@ -93,8 +94,13 @@ def show_schedule(name: Name, output: Output = Format.TABLE) -> None:
         show_one(row, output)
         return
     for field, value in row.items():
-        if field not in ("moments", "firings") and (text := cell_text(value)) not in ("", "false", "0"):
+        if field not in ("moments", "firings", "orders") and (text := cell_text(value)) not in (
+            "",
+            "false",
+            "0",
+        ):
             typer.echo(f"{field:<12}{text}")
+    show_orders(found.orders)
     typer.echo()
     _show_moments(found)
     if found.firings:
@@ -136,6 +142,8 @@ def create(
     tags: Tags = None,
     queue: Queue = None,
     priority: Priority = None,
+    reason: Reason = "",
+    by: By = None,
     *,
     change: Change,
 ) -> None:
@@ -151,7 +159,7 @@ def create(
     value = None if input is None else read_json(input, "--input")
     change.make(
         f"create schedule {name}",
-        lambda client: client.create_schedule(name, workflow, value, **options),
+        lambda client: client.create_schedule(name, workflow, value, reason=reason, by=who(by), **options),
         f"Created {name}.",
     )
 
@@ -176,6 +184,8 @@ def change_schedule(
     tags: Tags = None,
     queue: Queue = None,
     priority: Priority = None,
+    reason: Reason = "",
+    by: By = None,
     *,
     change: Change,
 ) -> None:
@@ -191,21 +201,21 @@ def change_schedule(
     value = None if input is None else read_json(input, "--input")
     change.make(
         f"change schedule {name}",
-        lambda client: client.change_schedule(name, input=value, **options),
+        lambda client: client.change_schedule(name, input=value, reason=reason, by=who(by), **options),
         f"Asked to change {name}.",
     )
 
 
 @schedules.command("reset")
 @changes
-def reset(name: Name, *, change: Change) -> None:
+def reset(name: Name, reason: Reason = "", by: By = None, *, change: Change) -> None:
     """Go back to the code's plan of a schedule.
 
     Example: `stream-durable schedules reset nightly`
     """
     change.make(
         f"reset schedule {name}",
-        lambda client: client.reset_schedule(name),
+        lambda client: client.reset_schedule(name, reason, by=who(by)),
         f"Asked to reset {name}.",
     )
 
@@ -214,8 +224,8 @@ def reset(name: Name, *, change: Change) -> None:
 @changes
 def pause(
     name: Name,
-    reason: Annotated[str, typer.Option("--reason", help="Why, for people.")] = "",
-    by: Annotated[str, typer.Option("--by", help="Who.")] = "",
+    reason: Reason = "",
+    by: By = None,
     *,
     change: Change,
 ) -> None:
@@ -225,35 +235,35 @@ def pause(
     """
     change.make(
         f"pause schedule {name}",
-        lambda client: client.pause_schedule(name, reason, by=by),
+        lambda client: client.pause_schedule(name, reason, by=who(by)),
         f"Asked to pause {name}.",
     )
 
 
 @schedules.command("resume")
 @changes
-def resume(name: Name, *, change: Change) -> None:
+def resume(name: Name, reason: Reason = "", by: By = None, *, change: Change) -> None:
     """Turn a schedule on again, from now on.
 
     Example: `stream-durable schedules resume nightly`
     """
     change.make(
         f"resume schedule {name}",
-        lambda client: client.resume_schedule(name),
+        lambda client: client.resume_schedule(name, reason, by=who(by)),
         f"Asked to resume {name}.",
     )
 
 
 @schedules.command("delete")
 @changes
-def delete(name: Name, *, change: Change) -> None:
+def delete(name: Name, reason: Reason = "", by: By = None, *, change: Change) -> None:
     """Forget a schedule; runs go on. A deployment still declaring the schedule creates it again.
 
     Example: `stream-durable schedules delete nightly`
     """
     change.make(
         f"delete schedule {name}",
-        lambda client: client.delete_schedule(name),
+        lambda client: client.delete_schedule(name, reason, by=who(by)),
         f"Asked to delete {name}.",
         asks=True,
     )
@@ -264,6 +274,8 @@ def delete(name: Name, *, change: Change) -> None:
 def trigger(
     name: Name,
     order: Annotated[str | None, typer.Option("--id", help="Each id starts one run, however often.")] = None,
+    reason: Reason = "",
+    by: By = None,
     *,
     change: Change,
 ) -> None:
@@ -273,7 +285,7 @@ def trigger(
     """
     change.make(
         f"trigger schedule {name}",
-        lambda client: client.trigger_schedule(name, id=order),
+        lambda client: client.trigger_schedule(name, id=order, reason=reason, by=who(by)),
         str,
         facts=lambda run: {"run": run},
     )
@@ -286,6 +298,8 @@ def backfill(
     since: Annotated[str, typer.Option("--since", help="From this moment on, as 2030-01-31T09:00.")],
     until: Annotated[str, typer.Option("--until", help="Before this moment.")],
     pace: Annotated[str, typer.Option("--pace", help="The time between one start and the next.")] = "1s",
+    reason: Reason = "",
+    by: By = None,
     *,
     change: Change,
 ) -> None:
@@ -295,7 +309,11 @@ def backfill(
     """
     begin, end = read_time(since, "--since"), read_time(until, "--until")
     change.confirm(f"start the runs of {name} from {since} to {until}")
-    found = _do(lambda client: client.backfill_schedule(name, begin, end, preview=change.dry_run, pace=pace))
+    found = _do(
+        lambda client: client.backfill_schedule(
+            name, begin, end, preview=change.dry_run, pace=pace, reason=reason, by=who(by)
+        )
+    )
     rows = [{"moment": moment} for moment in found.moments]
     show(rows, ("moment",), change.output, empty="No moment is in between.")
     if not change.dry_run:
@@ -338,6 +356,7 @@ def _row(found: ScheduleState) -> dict[str, Any]:
         "missed": found.missed,
         "failures": found.failures,
         "input": found.input,
+        "orders": order_rows(found.orders),
     }
 
 

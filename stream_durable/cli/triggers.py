@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from stream_durable.cli.change import Change, changes
+from stream_durable.cli.change import By, Change, Reason, changes, who
+from stream_durable.cli.latest import order_rows
 from stream_durable.cli.output import Format, Output, show, show_one
 from stream_durable.cli.replaying import Pace, Partition, Since, Until, replay_of
 from stream_durable.cli.values import load_settings
@@ -53,8 +54,8 @@ def show_trigger(name: Name, output: Output = Format.TABLE) -> None:
 @changes
 def pause(
     name: Name,
-    reason: Annotated[str, typer.Option("--reason", help="Why, for people.")] = "",
-    by: Annotated[str, typer.Option("--by", help="Who does it, under any name.")] = "",
+    reason: Reason = "",
+    by: By = None,
     *,
     change: Change,
 ) -> None:
@@ -64,21 +65,21 @@ def pause(
     """
     change.make(
         f"pause trigger {name}",
-        lambda client: client.pause_trigger(name, reason, by=by),
+        lambda client: client.pause_trigger(name, reason, by=who(by)),
         f"Asked to pause {name}.",
     )
 
 
 @triggers.command("resume")
 @changes
-def resume(name: Name, *, change: Change) -> None:
+def resume(name: Name, reason: Reason = "", by: By = None, *, change: Change) -> None:
     """Turn a trigger on again, from now on.
 
     Example: `stream-durable triggers resume order.created:order`
     """
     change.make(
         f"resume trigger {name}",
-        lambda client: client.resume_trigger(name),
+        lambda client: client.resume_trigger(name, reason, by=who(by)),
         f"Asked to resume {name}.",
     )
 
@@ -106,6 +107,8 @@ def replay(
     until: Until = None,
     partition: Partition = None,
     pace: Pace = "1ms",
+    reason: Reason = "",
+    by: By = None,
     *,
     change: Change,
 ) -> None:
@@ -114,6 +117,7 @@ def replay(
     Example: `stream-durable triggers replay order.created:order --since 2030-01-01 --dry-run`
     """
     begin, end, options = replay_of(since, until, partition, pace, preview=change.dry_run)
+    options |= {"reason": reason, "by": who(by)}
     show_one(do(lambda client: client.replay_trigger(name, begin, end, **options))._asdict(), change.output)
 
 
@@ -131,6 +135,7 @@ def do(call: Callable[[AsyncClient], Awaitable[R]]) -> R:
 def _row(found: TriggerState) -> dict[str, Any]:
     return {
         **found._asdict(),
+        "orders": order_rows(found.orders),
         "status": "on" if found.is_on else "off",
         "note": note_on(
             found.is_on, found.reason or found.off_by, found.app, is_undeclared=found.is_undeclared

@@ -12,6 +12,7 @@ from stream_durable.client.filter import RunFilter
 from stream_durable.client.history import Happening
 from stream_durable.client.input_list import InputFilter, InputList, OpenInput
 from stream_durable.client.later import Planned, PlannedList
+from stream_durable.client.latest import OrderState
 from stream_durable.client.listing import Family, Member, RunCount, RunEntry, RunList, RunStatuses
 from stream_durable.client.open_waits import EventList, KeptEvent, OpenWait, WaitList
 from stream_durable.client.questions import Change, Question
@@ -54,6 +55,7 @@ __all__ = [
     "NoOutput",
     "OpenInput",
     "OpenWait",
+    "OrderState",
     "Planned",
     "PauseState",
     "PlannedList",

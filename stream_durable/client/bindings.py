@@ -12,14 +12,13 @@ import msgspec
 
 from stream_durable.admission import learn, resolved
 from stream_durable.client.edge import Edge
-from stream_durable.client.filter import since_epoch
+from stream_durable.client.latest import OrderState, order_states
 from stream_durable.client.replaying import Place, Replay, Replayed, ReplayOptions, topic_views
 from stream_durable.client.rules import forget, known_rule, read_declared, turn
 from stream_durable.core.bindings import Bad, Binding
 from stream_durable.core.declared import Declared, rule_key
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.moments import moment
-from stream_durable.core.schedule.state import Off
 from stream_durable.ports import Outgoing, Record, TopicPlace
 from stream_durable.wire.bindings import read_bound
 from stream_durable.wire.events import admit
@@ -71,6 +70,8 @@ class BindingState(NamedTuple):
     reason: str
     off_since: datetime | None
     off_by: str
+    #: The latest order of each act.
+    orders: tuple[OrderState, ...]
     partitions: tuple[BoundPartition, ...]
     #: Why the topic cannot be looked at; empty: it can.
     trouble: str
@@ -116,11 +117,11 @@ class BindingOrders:
 
     async def pause_binding(self, name: str, reason: str = "", *, by: str = "") -> None:
         """Turn a binding off, over deployments too. Records meanwhile are read once it is on again."""
-        await turn(self._edge, "binding", name, Off(since_epoch("now", self._edge.now()), reason, by))
+        await turn(self._edge, "binding", name, "pause", reason, by)
 
-    async def resume_binding(self, name: str) -> None:
+    async def resume_binding(self, name: str, reason: str = "", *, by: str = "") -> None:
         """Turn a binding on again; a partition stopped at a record tries the record again."""
-        await turn(self._edge, "binding", name, None)
+        await turn(self._edge, "binding", name, "resume", reason, by)
 
     async def delete_binding(self, name: str) -> None:
         """Forget a binding; a deployment still declaring the binding creates it again.
@@ -153,7 +154,7 @@ class BindingOrders:
             message = resolved(found, ports.catalogue, ports.tokens)
             return Outgoing(INBOX, None, message.key.encode(), admit(message))
 
-        replay = Replay(edge, f"binding {name!r}", FOREIGN + binding.topic, prepare, make)
+        replay = Replay(edge, "binding", name, FOREIGN + binding.topic, prepare, make)
         return await replay.run(since, until, options)
 
 
@@ -181,7 +182,7 @@ async def _state(edge: Edge, declared: Declared, key: str, binding: Binding) -> 
         {option: path for option, path in paths.items() if path}, binding.match, moment(binding.begins),
         binding.bad, binding.app, declared.is_undeclared(key), off is None, "" if off is None else off.reason,
         None if off is None else moment(off.at), "" if off is None else off.by,
-        tuple(map(_partition, found)), trouble,
+        order_states(declared.orders.get(key, {})), tuple(map(_partition, found)), trouble,
     )  # fmt: skip
 
 

@@ -34,10 +34,12 @@ class GateOrders:
         rate: str | None = None,
         burst: int | None = None,
         weights: Mapping[str, int] | None = None,
+        reason: str = "",
+        by: str = "",
     ) -> None:
         """Change limits of a gate; other limits stay. Kept over deployments, until `reset_gate`.
 
-        With limits for each key, `key` is the key to change.
+        With limits for each key, `key` is the key to change. `by` and `reason` are kept and shown.
         """
         count, rate_ms = (None, None) if rate is None else read_rate(rate)
         numbers = {"at_once": at_once, "rate": count, "the time of rate": rate_ms}
@@ -52,16 +54,16 @@ class GateOrders:
             text = f"gate {name!r}: nothing is to change: give at_once=, rate=, burst= or weights="
             raise RejectedError("bad_gate", text)
         gate = await self._known(name, key)
-        message = SetGate(key=gate, id=uuid4().hex, format=GATES, change=change)
+        message = SetGate(key=gate, id=uuid4().hex, format=GATES, change=change, by=by, reason=reason)
         await self._edge.send(message, f"change gate {name!r}")
 
-    async def reset_gate(self, name: str, *, key: str = "") -> None:
+    async def reset_gate(self, name: str, *, key: str = "", reason: str = "", by: str = "") -> None:
         """Go back to the limits of the code."""
         gate = await self._known(name, key)
-        message = ResetGate(key=gate, id=uuid4().hex, format=GATES)
+        message = ResetGate(key=gate, id=uuid4().hex, format=GATES, by=by, reason=reason)
         await self._edge.send(message, f"reset gate {name!r}")
 
-    async def probe_breaker(self, name: str) -> None:
+    async def probe_breaker(self, name: str, *, reason: str = "", by: str = "") -> None:
         """Let one attempt behind an open breaker try now: success closes the breaker, failure opens it again.
 
         Raises for a breaker that is not open.
@@ -74,7 +76,7 @@ class GateOrders:
         if found.state != OPEN:
             text = f"breaker {name!r} is {found.state}: only an open one waits for its next trial"
             raise RejectedError("not_open", text)
-        message = ProbeBreaker(key=name, id=uuid4().hex, format=GATES)
+        message = ProbeBreaker(key=name, id=uuid4().hex, format=GATES, by=by, reason=reason)
         await self._edge.send(message, f"probe breaker {name!r}")
 
     async def gates(self, *, limit: int = 1_000, after: str = "") -> list[GateSummary]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from stream_durable.client.edge import Edge
+from stream_durable.client.latest import OrderState
 from stream_durable.client.starting import check_queue
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.moments import moment
@@ -21,6 +22,7 @@ from stream_durable.wire.control import (
     ControlState,
     Present,
     QueuePause,
+    QueueResume,
     encode_control,
     queue_key,
 )
@@ -41,6 +43,8 @@ class QueueState(NamedTuple):
     name: str
     #: None: it is not paused.
     paused: PauseState | None
+    #: The latest order: `pause` or `resume`.
+    orders: tuple[OrderState, ...]
     workers: tuple[str, ...]
     #: Attempts under way.
     running: int
@@ -77,19 +81,13 @@ class QueueOrders:
         Returns after the acknowledgement; workers obey moments later. Time-outs of runs and steps go on.
         Raises for a queue without a topic.
         """
-        await check_queue(self._edge, queue)
-        for name, text, most in (("reason", reason, REASON_LENGTH_MAX), ("by", by, BY_LENGTH_MAX)):
-            if len(text) > most:
-                raise RejectedError(
-                    "too_long", f"{name}= has {len(text)} characters; at most {most} are kept"
-                )
-        pause = QueuePause(at=_ms(self._edge.now()), by=by, reason=reason)
-        await self._put(queue, encode_control(pause), f"pause queue {queue!r}")
+        order = QueuePause(at=_ms(self._edge.now()), by=by, reason=reason)
+        await self._put(queue, order, f"pause queue {queue!r}")
 
-    async def resume_queue(self, queue: str) -> None:
+    async def resume_queue(self, queue: str, *, reason: str = "", by: str = "") -> None:
         """Let workers serve a queue again; a queue that is not paused stays as it is."""
-        await check_queue(self._edge, queue)
-        await self._put(queue, None, f"resume queue {queue!r}")
+        order = QueueResume(at=_ms(self._edge.now()), by=by, reason=reason)
+        await self._put(queue, order, f"resume queue {queue!r}")
 
     async def drain_queue(
         self,
@@ -116,10 +114,11 @@ class QueueOrders:
                 await retry_transient(control.more, "read the workers")
 
     async def queues(self) -> list[QueueState]:
-        """Return the queues that workers serve or that are paused, by name."""
+        """Return the queues that workers serve, or that were paused or resumed, by name."""
         state = await self._read()
         now = _ms(self._edge.now())
-        names = set(state.paused) | {load.queue for one in state.workers.values() for load in one.here.queues}
+        served = {load.queue for one in state.workers.values() for load in one.here.queues}
+        names = served.union(state.paused, state.resumed)
         return [_queue_state(state, name, now) for name in sorted(names)]
 
     async def workers(self) -> list[WorkerState]:
@@ -144,8 +143,15 @@ class QueueOrders:
         await self._edge.ask(control.catch_up, "read the control topic")
         return control.state
 
-    async def _put(self, queue: str, value: bytes | None, doing: str) -> None:
-        await self._edge.put([Outgoing(CONTROL, 0, queue_key(queue), value)], doing)
+    async def _put(self, queue: str, order: QueuePause | QueueResume, doing: str) -> None:
+        await check_queue(self._edge, queue)
+        bounds = (("reason", order.reason, REASON_LENGTH_MAX), ("by", order.by, BY_LENGTH_MAX))
+        for name, text, most in bounds:
+            if len(text) > most:
+                raise RejectedError(
+                    "too_long", f"{name}= has {len(text)} characters; at most {most} are kept"
+                )
+        await self._edge.put([Outgoing(CONTROL, 0, queue_key(queue), encode_control(order))], doing)
 
 
 def _queue_state(state: ControlState, name: str, now: int) -> QueueState:
@@ -153,9 +159,12 @@ def _queue_state(state: ControlState, name: str, now: int) -> QueueState:
     loads = [load for one in workers if (load := one.load(name)) is not None]
     paused = state.paused.get(name)
     pause = None if paused is None else paused.pause
+    latest = pause or state.resumed.get(name)
+    act = "resume" if pause is None else "pause"
     return QueueState(
         name,
         None if pause is None else PauseState(moment(pause.at), pause.by, pause.reason),
+        () if latest is None else (OrderState(act, moment(latest.at), latest.by, latest.reason),),
         tuple(sorted(one.name for one in workers)),
         sum(load.running for load in loads),
         sum(load.waiting for load in loads),

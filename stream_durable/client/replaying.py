@@ -10,7 +10,9 @@ from typing import Final, NamedTuple, TypedDict
 
 from stream_durable.client.edge import Edge
 from stream_durable.client.filter import since_epoch
+from stream_durable.core.declared import ordered, rule_key
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.orders import Order
 from stream_durable.ports import Outgoing, Record, Span, TopicViews
 from stream_durable.sdk.durations import Duration, milliseconds
 
@@ -30,6 +32,9 @@ class ReplayOptions(TypedDict, total=False):
     pace: Duration
     #: Whether records are only counted.
     preview: bool
+    #: Kept and shown with the rule: why, and who does it.
+    reason: str
+    by: str
 
 
 class Replayed(NamedTuple):
@@ -51,14 +56,16 @@ class Replay:
     def __init__(
         self,
         edge: Edge,
-        what: str,
+        kind: str,
+        name: str,
         topic: str,
         prepare: Callable[[Sequence[Record]], Awaitable[None]],
         make: Callable[[Record, str], Outgoing | None],
     ) -> None:
         """Give nothing yet; `prepare` makes lookups for `make`, and `make` turns a record into a message."""
         self._edge = edge
-        self._what = what
+        self._what = f"{kind} {name!r}"
+        self._rule = rule_key(kind, name)
         self._topic = topic
         self._prepare = prepare
         self._make = make
@@ -74,6 +81,12 @@ class Replay:
             lambda: _spans(views, self._topic, since, until, options.get("partition")),
             f"find the records for {self._what}",
         )
+        if not is_preview:
+            order = Order(since_epoch("now", edge.now()), options.get("by", ""), options.get("reason", ""))
+            await edge.ask(
+                lambda: edge.ports.catalogue.declare([ordered(self._rule, "replay", order)]),
+                f"say who gives records to {self._what}",
+            )
         async with aclosing(views.reader(self._topic).read(spans)) as batches:
             async for records in batches:
                 await edge.ask(lambda some=records: self._prepare(some), "look up what they take")  # type: ignore[misc]

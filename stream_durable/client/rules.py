@@ -5,16 +5,26 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Unpack
+from typing import Any, Literal, NamedTuple, Unpack
 
 from stream_durable.admission import failure_of
 from stream_durable.client.edge import Edge
 from stream_durable.client.filter import since_epoch
+from stream_durable.client.latest import OrderState, order_states
 from stream_durable.client.replaying import Place, Replay, Replayed, ReplayOptions
-from stream_durable.core.declared import Declared, Rule, forgotten, rule_key, turned_off, turned_on
+from stream_durable.core.declared import (
+    Declared,
+    Rule,
+    forgotten,
+    ordered,
+    rule_key,
+    turned_off,
+    turned_on,
+)
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import EventPublished, EventUnkeyed, StartTriggered
 from stream_durable.core.moments import moment
+from stream_durable.core.orders import Order
 from stream_durable.core.schedule.state import Off
 from stream_durable.core.triggers import Trigger, start_of
 from stream_durable.ports import Catalogue, Outgoing, Record
@@ -41,6 +51,8 @@ class TriggerState(NamedTuple):
     reason: str
     off_since: datetime | None
     off_by: str
+    #: The latest order of each act.
+    orders: tuple[OrderState, ...]
 
 
 class RuleOrders:
@@ -65,11 +77,11 @@ class RuleOrders:
 
     async def pause_trigger(self, name: str, reason: str = "", *, by: str = "") -> None:
         """Turn a trigger off, over deployments too. Events meanwhile start nothing, now or later."""
-        await turn(self._edge, "trigger", name, Off(since_epoch("now", self._edge.now()), reason, by))
+        await turn(self._edge, "trigger", name, "pause", reason, by)
 
-    async def resume_trigger(self, name: str) -> None:
+    async def resume_trigger(self, name: str, reason: str = "", *, by: str = "") -> None:
         """Turn a trigger on again, from now on."""
-        await turn(self._edge, "trigger", name, None)
+        await turn(self._edge, "trigger", name, "resume", reason, by)
 
     async def delete_trigger(self, name: str) -> None:
         """Forget a trigger; runs go on. A deployment still declaring the trigger creates it again."""
@@ -99,21 +111,28 @@ class RuleOrders:
                 raise RejectedError(failure.code, failure.message)
             return Outgoing(INBOX, None, start.key.encode(), encode(start))
 
-        return await Replay(edge, f"trigger {name!r}", INBOX, prepare, make).run(since, until, options)
+        replay = Replay(edge, "trigger", name, INBOX, prepare, make)
+        return await replay.run(since, until, options)
 
 
-async def turn(edge: Edge, kind: str, name: str, off: Off | None) -> None:
+async def turn(
+    edge: Edge, kind: str, name: str, act: Literal["pause", "resume"], reason: str, by: str
+) -> None:
     """Turn a rule off, or on; refuse an unknown one."""
     key = rule_key(kind, name)
     known_rule(await read_declared(edge), kind, name)
-    record = turned_on(key) if off is None else turned_off(key, off)
-    await edge.ask(lambda: edge.ports.catalogue.declare([record]), f"turn {kind} {name!r} off or on")
+    now = since_epoch("now", edge.now())
+    record = turned_on(key) if act == "resume" else turned_off(key, Off(now, reason, by))
+    await edge.ask(
+        lambda: edge.ports.catalogue.declare([ordered(key, act, Order(now, by, reason)), record]),
+        f"turn {kind} {name!r} off or on",
+    )
 
 
 async def forget(edge: Edge, kind: str, name: str) -> None:
     """Delete a rule; refuse an unknown one."""
     known_rule(await read_declared(edge), kind, name)
-    records = forgotten([rule_key(kind, name)])
+    records = forgotten(rule_key(kind, name))
     await edge.ask(lambda: edge.ports.catalogue.declare(records), f"delete {kind} {name!r}")
 
 
@@ -155,4 +174,5 @@ def _trigger(declared: Declared, key: str, rule: Trigger) -> TriggerState:
         rule.name, rule.event, rule.workflow, rule.id, rule.input, rule.match, rule.app,
         declared.is_undeclared(key), off is None, "" if off is None else off.reason,
         None if off is None else moment(off.at), "" if off is None else off.by,
+        order_states(declared.orders.get(key, {})),
     )  # fmt: skip

@@ -13,6 +13,7 @@ import msgspec
 
 from stream_durable.client.edge import Edge
 from stream_durable.client.filter import since_epoch
+from stream_durable.client.latest import OrderState, order_states
 from stream_durable.client.listing import LIMIT_MAX
 from stream_durable.client.starting import check_input, check_queue, resolve
 from stream_durable.core.errors import RejectedError
@@ -86,6 +87,8 @@ class ScheduleState(NamedTuple):
     input: Any
     #: The next ten moments, without jitter.
     moments: tuple[datetime, ...]
+    #: The latest order of each act.
+    orders: tuple[OrderState, ...]
     #: With `schedule` alone: those under way or waiting, and the latest others, newest first.
     firings: tuple[FiringState, ...] = ()
 
@@ -110,6 +113,9 @@ class ScheduleOrders:
         name: str,
         workflow: Workflow[Any, Any] | str,
         input: Any = None,  # noqa: A002 - the word for it everywhere
+        *,
+        reason: str = "",
+        by: str = "",
         **options: Unpack[ScheduleOptions],
     ) -> None:
         """Create a schedule. Raises for a taken name, and for a rule without a moment to come."""
@@ -122,13 +128,18 @@ class ScheduleOrders:
         if isinstance(workflow, str):
             check_input(edge, called, fingerprint, data)
         plan = plan_of(name, called, data, options)
-        await self._set(name, plan, is_new=True, has_new_rule=True)
+        message = SetSchedule(
+            key=name, id=uuid4().hex, format=SCHEDULES, plan=plan, is_new=True, by=by, reason=reason
+        )
+        await self._set(message, plan, has_new_rule=True)
 
     async def change_schedule(
         self,
         name: str,
         *,
         input: Any = None,  # noqa: A002 - the word for it everywhere
+        reason: str = "",
+        by: str = "",
         **options: Unpack[ScheduleOptions],
     ) -> None:
         """Change a schedule; other options stay. Kept over deployments, until `reset_schedule`."""
@@ -138,37 +149,46 @@ class ScheduleOrders:
         data = before.input if input is None else edge.values.input_of(workflow, input)
         check_input(edge, workflow, fingerprint, data)
         plan = plan_of(name, workflow, data, options, before)
-        await self._set(name, plan, is_new=False, has_new_rule=plan.rule != before.rule)
+        message = SetSchedule(key=name, id=uuid4().hex, format=SCHEDULES, plan=plan, by=by, reason=reason)
+        await self._set(message, plan, has_new_rule=plan.rule != before.rule)
 
-    async def reset_schedule(self, name: str) -> None:
+    async def reset_schedule(self, name: str, reason: str = "", *, by: str = "") -> None:
         """Go back to the plan of the code."""
         body = await _known(self._edge, name)
         if body.declared is None:
             text = f"no code declares schedule {name!r}, so there is nothing to go back to: change it instead"
             raise RejectedError("bad_schedule", text)
-        await self._order(name, SetSchedule(key=name, id=uuid4().hex, format=SCHEDULES), "reset")
+        message = SetSchedule(key=name, id=uuid4().hex, format=SCHEDULES, by=by, reason=reason)
+        await self._order(message, "reset")
 
     async def pause_schedule(self, name: str, reason: str = "", *, by: str = "") -> None:
         """Turn a schedule off, over deployments too. Moments meanwhile neither fire nor are caught up."""
         await _known(self._edge, name)
         message = PauseSchedule(key=name, id=uuid4().hex, format=SCHEDULES, reason=reason, by=by)
-        await self._order(name, message, "pause")
+        await self._order(message, "pause")
 
-    async def resume_schedule(self, name: str) -> None:
+    async def resume_schedule(self, name: str, reason: str = "", *, by: str = "") -> None:
         """Turn a schedule on again, from now on."""
         await _known(self._edge, name)
-        await self._order(name, ResumeSchedule(key=name, id=uuid4().hex, format=SCHEDULES), "resume")
+        message = ResumeSchedule(key=name, id=uuid4().hex, format=SCHEDULES, by=by, reason=reason)
+        await self._order(message, "resume")
 
-    async def delete_schedule(self, name: str) -> None:
-        """Forget a schedule; runs go on. A deployment still declaring the schedule creates it again."""
+    async def delete_schedule(self, name: str, reason: str = "", *, by: str = "") -> None:
+        """Forget a schedule; runs go on. A deployment still declaring the schedule creates it again.
+
+        `by` and `reason` are kept on the log alone.
+        """
         await _known(self._edge, name)
-        await self._order(name, DeleteSchedule(key=name, id=uuid4().hex, format=SCHEDULES), "delete")
+        message = DeleteSchedule(key=name, id=uuid4().hex, format=SCHEDULES, by=by, reason=reason)
+        await self._order(message, "delete")
 
     async def trigger_schedule(
         self,
         name: str,
         *,
         id: str | None = None,  # noqa: A002 - the word for it everywhere
+        reason: str = "",
+        by: str = "",
     ) -> str:
         """Start a run of a schedule now, on or off, regardless of other runs; return the run's id.
 
@@ -176,7 +196,8 @@ class ScheduleOrders:
         """
         await _known(self._edge, name)
         order = id or uuid4().hex
-        await self._order(name, TriggerSchedule(key=name, id=order, format=SCHEDULES), "trigger")
+        message = TriggerSchedule(key=name, id=order, format=SCHEDULES, by=by, reason=reason)
+        await self._order(message, "trigger")
         return run_by_order(name, order)
 
     async def backfill_schedule(
@@ -187,6 +208,8 @@ class ScheduleOrders:
         *,
         preview: bool = False,
         pace: Duration = "1s",
+        reason: str = "",
+        by: str = "",
     ) -> Backfill:
         """Start runs for the moments of a schedule from `since` to before `until`, one each `pace`.
 
@@ -205,7 +228,7 @@ class ScheduleOrders:
             text = f"schedule {name!r} has more than {BACKFILL_MAX} moments then: take a shorter range"
             raise RejectedError("too_many", text)
         if not preview and found:
-            messages = _backfills(name, found, max(1, milliseconds(pace)))
+            messages = _backfills(name, found, max(1, milliseconds(pace)), reason, by)
             await edge.send_all(messages, f"fill in schedule {name!r}")
         return Backfill(tuple(map(moment, found)), is_ordered=not preview)
 
@@ -236,25 +259,24 @@ class ScheduleOrders:
         )  # fmt: skip
         return _state(edge, stored)._replace(firings=shown)
 
-    async def _set(self, name: str, plan: Plan, *, is_new: bool, has_new_rule: bool) -> None:
+    async def _set(self, message: SetSchedule, plan: Plan, *, has_new_rule: bool) -> None:
         edge = self._edge
         await check_queue(edge, plan.queue)
         now = since_epoch("now", edge.now())
         if has_new_rule and not next_moments(plan.rule, now, now, 1):
-            text = f"schedule {name!r} never fires from now on: give a rule with a moment to come"
+            text = f"schedule {message.key!r} never fires from now on: give a rule with a moment to come"
             raise RejectedError("never_fires", text)
-        message = SetSchedule(key=name, id=uuid4().hex, format=SCHEDULES, plan=plan, is_new=is_new)
-        await self._order(name, message, "set")
+        await self._order(message, "set")
 
-    async def _order(self, name: str, message: Message, doing: str) -> None:
-        await self._edge.send(message, f"{doing} schedule {name!r}")
+    async def _order(self, message: Message, doing: str) -> None:
+        await self._edge.send(message, f"{doing} schedule {message.key!r}")
 
 
-def _backfills(name: str, found: Sequence[int], pace_ms: int) -> list[Message]:
+def _backfills(name: str, found: Sequence[int], pace_ms: int, reason: str, by: str) -> list[Message]:
     return [
         BackfillSchedule(
             key=name, id=uuid4().hex, format=SCHEDULES, moments=tuple(found[at : at + _PORTION]),
-            pace_ms=pace_ms,
+            pace_ms=pace_ms, by=by, reason=reason,
         )
         for at in range(0, len(found), _PORTION)
     ]  # fmt: skip
@@ -308,6 +330,7 @@ def _state(edge: Edge, stored: StoredSchedule) -> ScheduleState:
         failures=body.failures,
         input=msgspec.json.decode(plan.input),
         moments=tuple(map(moment, coming)),
+        orders=order_states(body.orders),
     )
 
 

@@ -1,13 +1,14 @@
 """Declarations of apps on the definitions topic beside workflows: rules for events, and for topics of others.
 
-A record for each rule, for each rule turned off, and for each app with the names of all rules. So a rule
-stays off over deployments, and a rule no longer declared goes on and is reported.
+A record for each rule, for each rule turned off, for the latest order of each act to a rule, and for each app
+with the names of all rules. So a rule stays off over deployments, and a rule no longer declared goes on and
+is reported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Final, TypeVar
+from collections.abc import Mapping
+from typing import Final, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec.structs import replace
@@ -15,15 +16,19 @@ from msgspec.structs import replace
 from stream_durable.core.bindings import Binding
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.format import FORMAT, Format
+from stream_durable.core.orders import Order, Orders
 from stream_durable.core.schedule.state import Off
 from stream_durable.core.triggers import Trigger
 
 #: Separates the parts of a key; no definition's key has it.
 _MARK: Final = "//"
 _OFF: Final = f"{_MARK}off"
+_ORDER: Final = f"{_MARK}order{_MARK}"
 _ROLL: Final = f"roll{_MARK}"
 
 V = TypeVar("V")
+#: What a person or a program orders a rule to do.
+RuleAct = Literal["pause", "resume", "replay"]
 Rule = Trigger | Binding
 #: A key and a value of the definitions topic; None: a tombstone.
 Declaration = tuple[bytes, bytes | None]
@@ -43,6 +48,7 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 _stamp = msgspec.json.Decoder(_Stamp).decode
 _rule = msgspec.json.Decoder(Rule).decode
 _off = msgspec.json.Decoder(Off).decode
+_order = msgspec.json.Decoder(Order).decode
 _roll = msgspec.json.Decoder(Roll).decode
 
 
@@ -59,13 +65,15 @@ def rule_key(kind: str, name: str) -> str:
 class Declared:
     """All declarations read so far."""
 
-    __slots__ = ("_rolls", "by_event", "off", "rules")
+    __slots__ = ("_rolls", "by_event", "off", "orders", "rules")
 
     def __init__(self) -> None:
         """Know nothing yet."""
         #: By key.
         self.rules: dict[str, Rule] = {}
         self.off: dict[str, Off] = {}
+        #: By key: the latest order of each act.
+        self.orders: dict[str, Orders] = {}
         self._rolls: dict[str, Roll] = {}
         #: The triggers that are on, by event.
         self.by_event: dict[str, list[Trigger]] = {}
@@ -81,6 +89,11 @@ class Declared:
         # Others read meanwhile: what they hold is replaced, and never changed.
         if key.startswith(_ROLL):
             self._rolls = _with(self._rolls, key.removeprefix(_ROLL), None if value is None else _roll(value))
+            return
+        if _ORDER in key:
+            of, _, act = key.partition(_ORDER)
+            orders = _with(dict(self.orders.get(of, {})), act, None if value is None else _order(value))
+            self.orders = _with(self.orders, of, orders or None)
             return
         if key.endswith(_OFF):
             self.off = _with(self.off, key.removesuffix(_OFF), None if value is None else _off(value))
@@ -138,9 +151,15 @@ def turned_on(key: str) -> Declaration:
     return f"{key}{_OFF}".encode(), None
 
 
-def forgotten(keys: Iterable[str]) -> list[Declaration]:
-    """Return the records for deleting rules."""
-    return [record for key in keys for record in ((key.encode(), None), turned_on(key))]
+def ordered(key: str, act: RuleAct, order: Order) -> Declaration:
+    """Return the record of an order to a rule."""
+    return f"{key}{_ORDER}{act}".encode(), _encode(order)
+
+
+def forgotten(key: str) -> list[Declaration]:
+    """Return the records for deleting a rule."""
+    records = (key, f"{key}{_OFF}", *(f"{key}{_ORDER}{act}" for act in get_args(RuleAct)))
+    return [(record.encode(), None) for record in records]
 
 
 def _with(held: dict[str, V], key: str, value: V | None) -> dict[str, V]:

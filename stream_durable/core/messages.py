@@ -1002,6 +1002,8 @@ class ScheduleOrder(ScheduleFact, kw_only=True):
     """An order of a person or a program."""
 
     id: Text
+    by: OptionalText = ""
+    reason: Comment = ""
 
 
 class SetSchedule(ScheduleOrder, kw_only=True, tag="schedule.set"):
@@ -1012,19 +1014,21 @@ class SetSchedule(ScheduleOrder, kw_only=True, tag="schedule.set"):
     is_new: bool = False
 
 
-class DeclareSchedule(ScheduleOrder, kw_only=True, tag="schedule.declare"):
+class DeclareSchedule(ScheduleFact, kw_only=True, tag="schedule.declare"):
     """The code of an app declares a schedule. Changes and pauses at run time stay in force."""
 
+    id: Text
     app: Text
     plan: Plan
 
 
-class DeclaredSchedules(ScheduleOrder, kw_only=True, tag="schedule.roll"):
+class DeclaredSchedules(ScheduleFact, kw_only=True, tag="schedule.roll"):
     """All schedules declared by an app; those no longer among them are marked, not deleted.
 
     The key is that of the app's roll.
     """
 
+    id: Text
     app: Text
     names: Annotated[tuple[Text, ...], Meta(max_length=10_000)] = ()
 
@@ -1037,9 +1041,6 @@ class UndeclareSchedule(ScheduleFact, kw_only=True, tag="schedule.undeclare"):
 
 class PauseSchedule(ScheduleOrder, kw_only=True, tag="schedule.pause"):
     """Turn a schedule off: its moments do not fire until it is turned on, nor afterwards."""
-
-    by: OptionalText = ""
-    reason: Comment = ""
 
 
 class ResumeSchedule(ScheduleOrder, kw_only=True, tag="schedule.resume"):
@@ -1184,6 +1185,8 @@ class GateOrder(GateMessage, kw_only=True):
     #: Releases without this format leave the message to newer ones.
     format: Format
     id: Text
+    by: OptionalText = ""
+    reason: Comment = ""
 
 
 class SetGate(GateOrder, kw_only=True, tag="gate.set"):

@@ -174,11 +174,16 @@ class Engine(Teller):
         name: str,
         workflow: Workflow[Any, Any] | str,
         input: Any = None,  # noqa: A002 - the word for it everywhere
+        *,
+        reason: str = "",
+        by: str = "",
         **options: Unpack[ScheduleOptions],
     ) -> None:
         """Create a schedule as a client does; its workflow is carried from then on."""
         self._carry(workflow, {"queue": options.get("queue")})
-        self.tell(lambda: self._target.create_schedule(name, workflow, input, **options))
+        self.tell(
+            lambda: self._target.create_schedule(name, workflow, input, reason=reason, by=by, **options)
+        )
 
     async def deploy_app(self, app: App) -> None:
         """Deploy an app: its workflows, as `deploy` does, its schedules, its triggers and its bindings."""

@@ -5,7 +5,7 @@ A record without a value withdraws what its key stands for.
 
 from __future__ import annotations
 
-from typing import Annotated, Final, NamedTuple, TypeVar
+from typing import Annotated, Final, NamedTuple, TypeVar, assert_never
 
 import msgspec
 from msgspec import Meta
@@ -23,6 +23,15 @@ BY_LENGTH_MAX: Final = 200
 
 class QueuePause(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="queue.paused"):
     """Workers begin no attempt from this queue."""
+
+    #: When it was asked for, in milliseconds.
+    at: int
+    by: Annotated[str, Meta(max_length=BY_LENGTH_MAX)] = ""
+    reason: Annotated[str, Meta(max_length=REASON_LENGTH_MAX)] = ""
+
+
+class QueueResume(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="queue.resumed"):
+    """Workers begin attempts from this queue again."""
 
     #: When it was asked for, in milliseconds.
     at: int
@@ -83,6 +92,8 @@ class ControlState:
     def __init__(self) -> None:
         """Nothing is paused, nobody is present."""
         self.paused: dict[str, Paused] = {}
+        #: Queues resumed since, with who did it.
+        self.resumed: dict[str, QueueResume] = {}
         self.workers: dict[str, Present] = {}
 
     def learn(self, key: bytes | None, value: bytes | None, *, offset: int, time: int) -> bool:
@@ -93,10 +104,18 @@ class ControlState:
         name = (key or b"").decode(errors="replace")
         if name.startswith(_QUEUE):
             queue = name.removeprefix(_QUEUE)
-            if value is None:
-                self.paused.pop(queue, None)
-            else:
-                self.paused[queue] = Paused(offset, _decoded(value, QueuePause))
+            order = None if value is None else _decoded(value, _ORDER)
+            self.paused.pop(queue, None)
+            self.resumed.pop(queue, None)
+            match order:
+                case QueuePause():
+                    self.paused[queue] = Paused(offset, order)
+                case QueueResume():
+                    self.resumed[queue] = order
+                case None:
+                    pass
+                case _:
+                    assert_never(order)
             return True
         if not name.startswith(_WORKER):
             raise RejectedError("unreadable", f"unknown key {name[:100]!r}")
@@ -104,7 +123,7 @@ class ControlState:
         if value is None:
             self.workers.pop(worker, None)
         else:
-            self.workers[worker] = Present(worker, time, _decoded(value, WorkerHere))
+            self.workers[worker] = Present(worker, time, _decoded(value, _HERE))
         return False
 
     def serving(self, queue: str, now: int) -> list[Present]:
@@ -123,11 +142,13 @@ def worker_key(worker: str) -> bytes:
 
 
 encode_control = msgspec.json.Encoder().encode
-_Kind = TypeVar("_Kind", QueuePause, WorkerHere)
+_Value = TypeVar("_Value")
+_ORDER: Final = msgspec.json.Decoder(QueuePause | QueueResume)
+_HERE: Final = msgspec.json.Decoder(WorkerHere)
 
 
-def _decoded(value: bytes, kind: type[_Kind]) -> _Kind:
+def _decoded(value: bytes, decoder: msgspec.json.Decoder[_Value]) -> _Value:
     try:
-        return msgspec.json.decode(value, type=kind)
+        return decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RejectedError("unreadable", f"no record of ours: {error}") from error

@@ -45,6 +45,10 @@ def site() -> Iterator[Site]:
         site.close()
 
 
+def said(shown: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(one["act"], one["by"], one["reason"]) for one in shown["orders"]]
+
+
 def refused(site: Site, path: str, body: Any = None) -> tuple[int, str]:
     answer = site.ask("POST", V1 + path, json=body or {})
     return answer.status_code, answer.json()["code"]
@@ -141,8 +145,9 @@ def test_a_trigger_goes_through_its_life(site: Site) -> None:
     site.post(f"/triggers/{name}/pause", {"reason": "stock take"})
     off = site.get(f"/triggers/{name}")
     assert (off["is_on"], off["reason"], off["off_by"]) == (False, "stock take", "local")
-    site.post(f"/triggers/{name}/resume")
-    assert site.get(f"/triggers/{name}")["is_on"]
+    site.post(f"/triggers/{name}/resume", {"reason": "counted"})
+    on = site.get(f"/triggers/{name}")
+    assert on["is_on"] and ("resume", "local", "counted") in said(on)
     assert site.ask("DELETE", f"{V1}/triggers/{name}").status_code == 202
     assert site.get("/triggers") == {"triggers": []}
     assert refused(site, f"/triggers/{name}/pause") == (404, "unknown_trigger")
@@ -152,13 +157,21 @@ def test_a_breaker_is_probed_and_a_gate_changed(site: Site) -> None:
     site.post("/runs", {"workflow": "away", "id": "a"})
     finish(site.engine.advance("10s"))
     assert site.get("/gates/bank")["state"] == "open"
-    site.post("/gates/bank/probe")
+    site.post("/gates/bank/probe", {"reason": "they called"})
     finish(site.engine.advance("10s"))
     assert len(site.get("/runs/a/attempts")["attempts"]) == 2
+    assert said(site.get("/gates/bank")) == [("probe", "local", "they called")]
     assert refused(site, "/gates/mail/probe") == (404, "unknown_gate")
     answer = site.ask("PATCH", f"{V1}/gates/mail", json={"at_once": 2})
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_gate")
-    assert site.ask("PATCH", f"{V1}/gates/crm", json={"key": "acme", "rate": "2/1s"}).status_code == 202
+    assert (
+        site.ask(
+            "PATCH", f"{V1}/gates/crm", json={"key": "acme", "rate": "2/1s", "reason": "slow"}
+        ).status_code
+        == 202
+    )
+    finish(site.engine.until_idle())
+    assert said(site.get("/gates/crm?key=acme")) == [("set", "local", "slow")]
     site.post("/gates/crm/reset", {"key": "acme"})
     assert site.ask("PATCH", f"{V1}/gates/crm", json={"key": "acme"}).json()["code"] == "bad_gate"
 
@@ -168,8 +181,9 @@ def test_a_queue_is_drained_and_resumed(site: Site) -> None:
     assert drained == {"is_drained": True, "running": 0}
     (queue,) = [one for one in site.get("/queues")["queues"] if one["name"] == "default"]
     assert (queue["paused"]["by"], queue["paused"]["reason"]) == ("local", "new machine")
-    site.post("/queues/default/resume")
-    assert not [one for one in site.get("/queues")["queues"] if one["paused"]]
+    site.post("/queues/default/resume", {"reason": "it works"})
+    (queue,) = [one for one in site.get("/queues")["queues"] if one["name"] == "default"]
+    assert queue["paused"] is None and said(queue) == [("resume", "local", "it works")]
 
 
 def test_what_needs_a_person_is_grouped_by_cause(site: Site) -> None:

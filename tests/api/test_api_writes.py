@@ -190,11 +190,13 @@ def test_a_schedule_goes_through_its_life(site: Site) -> None:
     finish(site.engine.until_idle())
     off = site.get("/schedules/nightly")
     assert (off["is_on"], off["reason"], off["off_by"]) == (False, "holidays", "local")
-    site.post("/schedules/nightly/resume")
+    site.post("/schedules/nightly/resume", {"reason": "back"})
     assert site.ask("PATCH", f"{V1}/schedules/nightly", json={"every": "2h"}).status_code == 202
     finish(site.engine.until_idle())
     changed = site.get("/schedules/nightly")
     assert (changed["is_on"], changed["is_changed"]) == (True, True)
+    said = {one["act"]: (one["by"], one["reason"]) for one in changed["orders"]}
+    assert said["resume"] == ("local", "back") and said["change"] == ("local", "")
     key = {"Idempotency-Key": "now"}
     runs = {site.post("/schedules/nightly/trigger", headers=key)["run"] for _ in range(2)}
     assert len(runs) == 1

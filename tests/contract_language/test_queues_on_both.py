@@ -44,10 +44,14 @@ async def test_nothing_of_a_paused_queue_begins_until_it_is_resumed(engine: Engi
     assert state.paused is not None
     assert (state.paused.by, state.paused.reason) == ("ann", "no server")
 
-    await engine.resume_queue("mail")
+    assert [(one.act, one.by, one.reason) for one in state.orders] == [("pause", "ann", "no server")]
+
+    await engine.resume_queue("mail", reason="it is back", by="tom")
     await engine.until(second, "completed")
     assert engine.calls("post") == 2
-    assert all(one.paused is None for one in await engine.queues())
+    (state,) = [one for one in await engine.queues() if one.name == "mail"]
+    assert state.paused is None
+    assert [(one.act, one.by, one.reason) for one in state.orders] == [("resume", "tom", "it is back")]
 
 
 async def test_time_outs_of_runs_go_on_while_a_queue_is_paused(engine: Engine) -> None:

@@ -1692,7 +1692,7 @@ export interface components {
             answer: unknown;
             /**
              * Comment
-             * @description For people; it is kept with the run.
+             * @description For people; it is kept and shown.
              * @default
              */
             comment: string;
@@ -1707,7 +1707,7 @@ export interface components {
             answer: unknown;
             /**
              * Comment
-             * @description For people; it is kept with the run.
+             * @description For people; it is kept and shown.
              * @default
              */
             comment: string;
@@ -1777,7 +1777,7 @@ export interface components {
             role?: string | null;
             /**
              * Comment
-             * @description For people; it is kept with the run.
+             * @description For people; it is kept and shown.
              * @default
              */
             comment: string;
@@ -1824,6 +1824,12 @@ export interface components {
          * @description Moments of the past to start runs for.
          */
         BackfillBody: {
+            /**
+             * Reason
+             * @description For people; it is kept and shown.
+             * @default
+             */
+            reason: string;
             /**
              * Since
              * Format: date-time
@@ -1893,6 +1899,8 @@ export interface components {
             off_since: string | null;
             /** Off By */
             off_by: string;
+            /** Orders */
+            orders: components["schemas"]["OrderState"][];
             /** Partitions */
             partitions: components["schemas"]["BoundPartition"][];
             /** Trouble */
@@ -1931,7 +1939,7 @@ export interface components {
         CancelBody: {
             /**
              * Reason
-             * @description For people; it is kept with the run.
+             * @description For people; it is kept and shown.
              * @default
              */
             reason: string;
@@ -1948,7 +1956,7 @@ export interface components {
         ChangeBody: {
             /**
              * Reason
-             * @description For people; it is kept with the run.
+             * @description For people; it is kept and shown.
              * @default
              */
             reason: string;
@@ -2025,7 +2033,7 @@ export interface components {
         CompleteBody: {
             /**
              * Reason
-             * @description For people; it is kept with the run.
+             * @description For people; it is kept and shown.
              * @default
              */
             reason: string;
@@ -2127,7 +2135,7 @@ export interface components {
         DrainBody: {
             /**
              * Reason
-             * @description For people; it is kept with the run.
+             * @description For people; it is kept and shown.
              * @default
              */
             reason: string;
@@ -2228,7 +2236,7 @@ export interface components {
         FailBody: {
             /**
              * Reason
-             * @description For people; it is kept with the run.
+             * @description For people; it is kept and shown.
              * @default
              */
             reason: string;
@@ -2307,6 +2315,12 @@ export interface components {
          */
         GateBody: {
             /**
+             * Reason
+             * @description For people; it is kept and shown.
+             * @default
+             */
+            reason: string;
+            /**
              * Key
              * @default
              */
@@ -2356,6 +2370,8 @@ export interface components {
             inside: number;
             /** Waiting */
             waiting: number;
+            /** Orders */
+            orders: components["schemas"]["OrderState"][];
         };
         /** GateWhole */
         GateWhole: {
@@ -2388,6 +2404,8 @@ export interface components {
             inside: number;
             /** Waiting */
             waiting: number;
+            /** Orders */
+            orders: components["schemas"]["OrderState"][];
             /** Places */
             places: components["schemas"]["PlaceShown"][];
         };
@@ -2486,6 +2504,12 @@ export interface components {
          */
         KeyBody: {
             /**
+             * Reason
+             * @description For people; it is kept and shown.
+             * @default
+             */
+            reason: string;
+            /**
              * Key
              * @default
              */
@@ -2559,6 +2583,12 @@ export interface components {
          * @description A schedule to create.
          */
         NewScheduleBody: {
+            /**
+             * Reason
+             * @description For people; it is kept and shown.
+             * @default
+             */
+            reason: string;
             /** Input */
             input?: unknown;
             /** Cron */
@@ -2667,7 +2697,7 @@ export interface components {
             filter: components["schemas"]["RunConditions"];
             /**
              * Reason
-             * @description For people; it is kept with the run.
+             * @description For people; it is kept and shown.
              * @default
              */
             reason: string;
@@ -2723,6 +2753,20 @@ export interface components {
             ended: string | null;
             /** Error */
             error: string | null;
+        };
+        /** OrderState */
+        OrderState: {
+            /** Act */
+            act: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** By */
+            by: string;
+            /** Reason */
+            reason: string;
         };
         /**
          * Ordered
@@ -2938,6 +2982,8 @@ export interface components {
             /** Name */
             name: string;
             paused: components["schemas"]["PauseState"] | null;
+            /** Orders */
+            orders: components["schemas"]["OrderState"][];
             /** Workers */
             workers: string[];
             /** Running */
@@ -2988,7 +3034,7 @@ export interface components {
         ReasonBody: {
             /**
              * Reason
-             * @description For people; it is kept with the run.
+             * @description For people; it is kept and shown.
              * @default
              */
             reason: string;
@@ -3009,6 +3055,12 @@ export interface components {
          * @description Past records of a topic, by time or by offset.
          */
         ReplayBody: {
+            /**
+             * Reason
+             * @description For people; it is kept and shown.
+             * @default
+             */
+            reason: string;
             /** Since */
             since: string | number;
             /**
@@ -3085,7 +3137,7 @@ export interface components {
         ResumeBody: {
             /**
              * Reason
-             * @description For people; it is kept with the run.
+             * @description For people; it is kept and shown.
              * @default
              */
             reason: string;
@@ -3135,7 +3187,7 @@ export interface components {
         RetryBody: {
             /**
              * Reason
-             * @description For people; it is kept with the run.
+             * @description For people; it is kept and shown.
              * @default
              */
             reason: string;
@@ -3425,6 +3477,12 @@ export interface components {
          * @description A schedule, or changes of a schedule; fields left out stay, or have the default.
          */
         ScheduleBody: {
+            /**
+             * Reason
+             * @description For people; it is kept and shown.
+             * @default
+             */
+            reason: string;
             /** Input */
             input?: unknown;
             /** Cron */
@@ -3505,6 +3563,8 @@ export interface components {
             input: unknown;
             /** Moments */
             moments: string[];
+            /** Orders */
+            orders: components["schemas"]["OrderState"][];
             /** Firings */
             firings: components["schemas"]["FiringState"][];
         };
@@ -3755,6 +3815,8 @@ export interface components {
             off_since: string | null;
             /** Off By */
             off_by: string;
+            /** Orders */
+            orders: components["schemas"]["OrderState"][];
         };
         /** Triggered */
         Triggered: {
@@ -8394,7 +8456,10 @@ export interface operations {
     };
     delete_schedule: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description For people; it is kept and shown. */
+                reason?: string;
+            };
             header?: never;
             path: {
                 /** @description The name; a slash is written as `%2F`. */
@@ -8689,7 +8754,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ReasonBody"] | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             202: {
@@ -8782,7 +8851,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ReasonBody"] | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             202: {
@@ -8878,7 +8951,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ReasonBody"] | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             202: {
@@ -9401,7 +9478,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ReasonBody"] | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             202: {
@@ -9817,7 +9898,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ReasonBody"] | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             202: {
@@ -10332,7 +10417,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ReasonBody"] | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             202: {
@@ -10840,7 +10929,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ReasonBody"] | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             202: {

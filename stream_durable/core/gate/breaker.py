@@ -11,6 +11,7 @@ from itertools import islice
 from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.gate.breaker_state import CLOSED, HALF_OPEN, OPEN, Breaker, Limits, State
 from stream_durable.core.messages import GateAsked, GateLeft, GatePassed, GateTimerFired, ProbeBreaker
+from stream_durable.core.orders import noted
 from stream_durable.core.status import Outcome
 
 _TIMER = ""
@@ -93,6 +94,7 @@ def probe(gate: Breaker, message: ProbeBreaker, now: int, out: Effects) -> Outco
     """Let the longest-waiting attempt try before its time."""
     if gate.state != OPEN:
         return Outcome.LATE
+    gate.orders = noted(gate.orders, "probe", message, now)
     _plan(gate, None, out)
     _become(gate, HALF_OPEN, now)
     _try_next(gate, now, out)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
+from stream_durable.core.orders import Orders
+
 State = Literal["closed", "open", "half-open"]
 CLOSED: Final = "closed"
 OPEN: Final = "open"
@@ -44,6 +46,7 @@ class Breaker:
         "inside",
         "is_touched",
         "limits",
+        "orders",
         "partition",
         "recent",
         "since",
@@ -59,6 +62,8 @@ class Breaker:
         self.partition = partition
         #: The numbers of the last attempt; None before the first.
         self.limits: Limits | None = None
+        #: The latest order of each act.
+        self.orders: Orders = {}
         self.state: State = CLOSED
         #: When this state began.
         self.since = 0

@@ -22,6 +22,7 @@ from stream_durable.core.messages import (
     ResetGate,
     SetGate,
 )
+from stream_durable.core.orders import noted
 from stream_durable.core.status import Outcome
 
 #: After this time inside, and each time again, the holder is told once more that it has passed: one that
@@ -84,6 +85,7 @@ def change(gate: Gate, message: SetGate, now: int, out: Effects) -> Outcome:
     if changed == gate.change:
         return Outcome.DUPLICATE
     gate.change = changed
+    gate.orders = noted(gate.orders, "set", message, now)
     return _settle(gate, now, out)
 
 
@@ -92,6 +94,7 @@ def reset(gate: Gate, message: ResetGate, now: int, out: Effects) -> Outcome:
     if gate.change is None:
         return Outcome.DUPLICATE
     gate.change = None
+    gate.orders = noted(gate.orders, "reset", message, now)
     return _settle(gate, now, out)
 
 

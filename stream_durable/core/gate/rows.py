@@ -14,6 +14,7 @@ from stream_durable.core.gate.limits import GateChange, GateLimits
 from stream_durable.core.gate.line import Place, PlaceKey
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.ids import CHILD_MARK
+from stream_durable.core.orders import Orders
 from stream_durable.core.tables import Parts, Rows, Table
 
 _encode = msgspec.json.Encoder().encode
@@ -59,7 +60,7 @@ class TurnRow(NamedTuple):
     turn: int | None
 
 
-class _BreakerBody(msgspec.Struct):
+class _BreakerBody(msgspec.Struct, omit_defaults=True):
     """The stored state of a breaker, also read by the query `view_gate_list`."""
 
     state: State
@@ -68,6 +69,7 @@ class _BreakerBody(msgspec.Struct):
     limits: breaker_state.Limits
     #: (when, run, step, attempt) of failures, oldest first.
     recent: list[tuple[int, str, str, int]]
+    orders: Orders = {}
 
 
 class _GateBody(msgspec.Struct, omit_defaults=True):
@@ -79,6 +81,7 @@ class _GateBody(msgspec.Struct, omit_defaults=True):
     full: int = 0
     last: int = 0
     now: int = 0
+    orders: Orders = {}
 
 
 _breaker_body = msgspec.json.Decoder(_BreakerBody).decode
@@ -118,7 +121,7 @@ def thaw(key: str, partition: int, parts: Parts, graphs: object) -> Gate | Break
 def _write_gate(gate: Gate, rows: Rows) -> None:
     key, partition, line = gate.id, gate.partition, gate.line
     if gate.is_touched:
-        body = _GateBody(gate.asked, gate.change, gate.due, gate.full, gate.last, line.now)
+        body = _GateBody(gate.asked, gate.change, gate.due, gate.full, gate.last, line.now, gate.orders)
         rows.of(GateRow).append(GateRow(key, partition, None if gate.is_over else _encode(body)))
     places = rows.of(PlaceRow)
     for run, step in gate.touched_places:
@@ -148,6 +151,7 @@ def _thaw_gate(
     stored = _gate_body(body)
     gate.asked, gate.change, gate.due = stored.asked, stored.change, stored.due
     gate.full, gate.last, gate.line.now = stored.full, stored.last, stored.now
+    gate.orders = stored.orders
     found: list[tuple[PlaceKey, Place, bool]] = []
     for row in sorted(places, key=itemgetter(4)):
         _, run, step, attempt, ordinal, is_inside, passes, priority, share, units, since, lease = row
@@ -161,7 +165,7 @@ def _write_breaker(gate: Breaker, rows: Rows) -> None:
     key, partition = gate.id, gate.partition
     if gate.is_touched and gate.limits is not None:
         recent = [(at, *failed) for failed, at in gate.recent.items()]
-        body = _BreakerBody(gate.state, gate.since, gate.due, gate.limits, recent)
+        body = _BreakerBody(gate.state, gate.since, gate.due, gate.limits, recent, gate.orders)
         rows.of(GateRow).append(GateRow(key, partition, _encode(body)))
     places = rows.of(PlaceRow)
     for run, step in gate.touched_places:
@@ -177,6 +181,7 @@ def _thaw_breaker(key: str, partition: int, body: bytes, places: Sequence[Sequen
     gate = Breaker(key, partition)
     stored = _breaker_body(body)
     gate.state, gate.since, gate.due, gate.limits = stored.state, stored.since, stored.due, stored.limits
+    gate.orders = stored.orders
     gate.recent = {(run, step, attempt): at for at, run, step, attempt in stored.recent}
     for _, run, step, attempt, ordinal, is_inside, *_ in sorted(places, key=itemgetter(4)):
         held = gate.inside if is_inside else gate.waiting

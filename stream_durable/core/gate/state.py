@@ -7,6 +7,7 @@ from heapq import heapify, heappop, heappush
 from stream_durable.core.gate.limits import GateChange, GateLimits
 from stream_durable.core.gate.line import FAR, Line, Place, PlaceKey
 from stream_durable.core.ids import CHILD_MARK
+from stream_durable.core.orders import Orders
 
 #: The rate is counted in nanoseconds, so that one that does not divide its time is kept to all the same.
 _NANO = 1_000_000
@@ -40,6 +41,7 @@ class Gate:
         "last",
         "limits",
         "line",
+        "orders",
         "partition",
         "touched_places",
         "updated",
@@ -53,6 +55,8 @@ class Gate:
         self.asked = GateLimits()
         self.change: GateChange | None = None
         self.limits = GateLimits()
+        #: The latest order of each act.
+        self.orders: Orders = {}
         #: Nanoseconds of log time up to which the rate is used.
         self.full = 0
         #: The number of the last place.

@@ -9,6 +9,7 @@ from stream_durable.core.gate.limits import GateLimits
 from stream_durable.core.gate.rows import thaw
 from stream_durable.core.gate.state import gate_id
 from stream_durable.core.ids import CHILD_MARK
+from stream_durable.core.orders import Orders
 
 
 class GateSummary(NamedTuple):
@@ -34,6 +35,8 @@ class GateSummary(NamedTuple):
     #: The limits of a gate in force, and those of the definition that asked last; None: it is a breaker.
     limits: GateLimits | None = None
     asked: GateLimits | None = None
+    #: The latest order of each act.
+    orders: Orders = {}
 
     @property
     def id(self) -> str:
@@ -99,10 +102,18 @@ def summary_of(gate_id: str, body: bytes, waiting: int, inside: int, now: int) -
         is_closed, since = gate.state == "closed", now - gate.limits.window_ms
         failures = sum(not is_closed or at > since for at in gate.recent.values())
         return GateSummary(
-            gate_id, gate.state, gate.since, gate.due, failures, gate.limits.failures, waiting, inside=inside
+            gate_id,
+            gate.state,
+            gate.since,
+            gate.due,
+            failures,
+            gate.limits.failures,
+            waiting,
+            inside=inside,
+            orders=gate.orders,
         )
     name, _, key = gate_id.partition(CHILD_MARK)
     return GateSummary(
         name, "full" if waiting else "free", 0, gate.due, 0, 0, waiting, "gate", key, inside, gate.limits,
-        gate.asked,
+        gate.asked, gate.orders,
     )  # fmt: skip

@@ -51,7 +51,8 @@ def set_plan(schedule: Schedule, message: SetSchedule, now: int, out: Effects) -
     before = schedule.plan
     schedule.changed = message.plan
     _changed(schedule, before, now, out)
-    schedule.remember(message.id)
+    act = "create" if message.is_new else "reset" if message.plan is None else "change"
+    schedule.remember(act, message, now)
     return Outcome.APPLIED
 
 
@@ -97,7 +98,7 @@ def pause(schedule: Schedule, message: PauseSchedule, now: int, out: Effects) ->
     _must_exist(schedule)
     if message.id in schedule.seen or schedule.off is not None:
         return Outcome.DUPLICATE
-    schedule.remember(message.id)
+    schedule.remember("pause", message, now)
     turn_off(schedule, Off(now, message.reason, message.by), out)
     return Outcome.APPLIED
 
@@ -114,7 +115,7 @@ def resume(schedule: Schedule, message: ResumeSchedule, now: int, out: Effects) 
     _must_exist(schedule)
     if message.id in schedule.seen or schedule.off is None:
         return Outcome.DUPLICATE
-    schedule.remember(message.id)
+    schedule.remember("resume", message, now)
     schedule.off = None
     schedule.failures = 0
     planning.begin_again(schedule, now, out)
@@ -136,7 +137,7 @@ def trigger(schedule: Schedule, message: TriggerSchedule, now: int, out: Effects
     _must_exist(schedule)
     if message.id in schedule.seen:
         return Outcome.DUPLICATE
-    schedule.remember(message.id)
+    schedule.remember("trigger", message, now)
     firing.fire(schedule, now, "trigger", run_by_order(schedule.id, message.id), now, out)
     return Outcome.APPLIED
 
@@ -147,7 +148,7 @@ def backfill(schedule: Schedule, message: BackfillSchedule, now: int, out: Effec
     if message.id in schedule.seen:
         return Outcome.DUPLICATE
     firing.enqueue(schedule, message, now, out)
-    schedule.remember(message.id)
+    schedule.remember("backfill", message, now)
     return Outcome.APPLIED
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import Plan
+from stream_durable.core.orders import Orders
 from stream_durable.core.schedule.state import Cause, Firing, Off, Schedule
 from stream_durable.core.tables import Parts, Rows, Table
 
@@ -60,6 +61,7 @@ class ScheduleBody(msgspec.Struct, omit_defaults=True):
     failures: int = 0
     asked: int = 0
     seen: list[str] = []
+    orders: Orders = {}
     roll: tuple[str, ...] | None = None
 
 

@@ -9,7 +9,8 @@ import msgspec
 
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import child_id
-from stream_durable.core.messages import Plan
+from stream_durable.core.messages import Plan, ScheduleOrder
+from stream_durable.core.orders import Orders, noted
 from stream_durable.core.schedule.moments import jittered
 from stream_durable.core.status import RUN_ENDED
 
@@ -72,8 +73,9 @@ class Schedule:
     """A rule for starting runs, with the latest firings; or the roll of an app's declared schedules."""
 
     __slots__ = ("after", "app", "asked", "changed", "created", "declared", "failures", "firings",
-                 "has_no_more", "id", "is_touched", "missed", "next", "off", "pace", "pace_due", "partition",
-                 "revision", "roll", "seen", "timer", "touched", "undeclared", "updated")  # fmt: skip
+                 "has_no_more", "id", "is_touched", "missed", "next", "off", "orders", "pace", "pace_due",
+                 "partition", "revision", "roll", "seen", "timer", "touched", "undeclared",
+                 "updated")  # fmt: skip
 
     def __init__(self, key: str, partition: int) -> None:
         """Create a schedule without a plan."""
@@ -121,6 +123,8 @@ class Schedule:
         #: When runs under way were last asked for, in case the report of their end was lost.
         self.asked = 0
         self.seen: list[str] = []
+        #: The latest order of each act.
+        self.orders: Orders = {}
         #: Of a roll: the names of the schedules.
         self.roll: tuple[str, ...] | None = None
 
@@ -180,10 +184,11 @@ class Schedule:
         del self.firings[run]
         self.touched[run] = None
 
-    def remember(self, order: str) -> None:
+    def remember(self, act: str, order: ScheduleOrder, now: int) -> None:
         """Remember an order carried out."""
-        self.seen.append(order)
+        self.seen.append(order.id)
         del self.seen[:-SEEN_MAX]
+        self.orders = noted(self.orders, act, order, now)
         self.is_touched = True
 
 
