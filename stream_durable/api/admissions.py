@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Query
@@ -15,9 +14,8 @@ from stream_durable.api.places import Name
 from stream_durable.api.problems import documented
 from stream_durable.api.shapes import many, model, shape
 from stream_durable.api.world import TheWorld
-from stream_durable.core.admission.state import Stage, admission_id
+from stream_durable.core.admission.state import Stage
 from stream_durable.core.admission.summary import AdmissionMember, AdmissionSummary
-from stream_durable.core.errors import RejectedError
 from stream_durable.core.moments import moment
 
 router = APIRouter(
@@ -79,13 +77,7 @@ async def get_admission(
     world: TheWorld, caller: TheCaller, name: Name, key: Text = "", limit: Limit = 100
 ) -> Response:
     """Return the rule of a workflow and a key, with the runs waiting and under way, in order."""
-    views, one = world.ports.views, admission_id(name, key)
-    found = await world.edge.ask(partial(views.admission_get, one), "read an admission")
-    if found is None:
-        about = f"{name[:128]!r} with key {key[:128]!r}" if key else repr(name[:128])
-        text = f"no run of workflow {about} waits for others: the list of admissions shows those there are"
-        raise RejectedError("unknown_admission", text)
-    members = await world.edge.ask(partial(views.admission_members, one, limit=limit), "read an admission")
+    found, members = await world.client.admission(name, key=key, limit=limit)
     return caller.answer(_shown(found)._asdict() | {"runs": list(map(_member_shown, members))})
 
 

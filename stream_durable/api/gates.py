@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
 from typing import Annotated, Literal, NamedTuple
 
 from fastapi import APIRouter, Query
@@ -17,8 +16,6 @@ from stream_durable.api.problems import documented
 from stream_durable.api.shapes import many, model, shape
 from stream_durable.api.world import TheWorld
 from stream_durable.client.latest import OrderState, order_states
-from stream_durable.core.errors import RejectedError
-from stream_durable.core.gate.state import meant_by
 from stream_durable.core.gate.summary import GatePlace, GateSummary
 from stream_durable.core.moments import moment
 
@@ -92,15 +89,8 @@ async def get_gate(
     world: TheWorld, caller: TheCaller, name: Name, key: Text = "", limit: Limit = 100
 ) -> Response:
     """Return a gate or a breaker with those inside, and those waiting in order of passing."""
-    views = world.ports.views
-    for one in meant_by(name, key):
-        gate = await world.edge.ask(partial(views.gate_get, one), "read a gate")
-        if gate is not None:
-            places = await world.edge.ask(partial(views.gate_places, one, limit=limit), "read a gate")
-            return caller.answer(gate_shown(gate)._asdict() | {"places": list(map(_place_shown, places))})
-    about = f"{name[:128]!r} with key {key[:128]!r}" if key else repr(name[:128])
-    text = f"there is no gate {about}: the list of gates shows those there are"
-    raise RejectedError("unknown_gate", text)
+    gate, places = await world.client.gate(name, key=key, limit=limit)
+    return caller.answer(gate_shown(gate)._asdict() | {"places": list(map(_place_shown, places))})
 
 
 @router.patch("/{name}", response_model=Ordered, status_code=202)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stream_durable.cli.errors import NotFoundError
 from stream_durable.cli.output import Format, Output, cell_text, show, show_one
 from stream_durable.cli.runs import AfterId, Limit
 from stream_durable.cli.values import load_settings
@@ -15,6 +14,7 @@ from stream_durable.cli.watching import watches
 from stream_durable.core.moments import moment
 
 if TYPE_CHECKING:
+    from stream_durable.client import AdmissionState
     from stream_durable.core.admission.summary import AdmissionMember, AdmissionSummary
     from stream_durable.settings import Settings
 
@@ -75,21 +75,12 @@ async def _list(settings: Settings, after: str, limit: int) -> list[AdmissionSum
         return await views.admission_list(after=after, limit=limit)
 
 
-async def _get(
-    settings: Settings, workflow: str, key: str, limit: int, after: int
-) -> tuple[AdmissionSummary, list[AdmissionMember]]:
+async def _get(settings: Settings, workflow: str, key: str, limit: int, after: int) -> AdmissionState:
     from stream_durable import operating
-    from stream_durable.core.admission.state import admission_id
+    from stream_durable.client.admissions import read_admission
 
-    admission = admission_id(workflow, key)
     async with operating.views(settings) as views:
-        found = await views.admission_get(admission)
-        if found is not None:
-            return found, await views.admission_members(admission, after=after, limit=limit)
-    about = f"{workflow!r} with key {key!r}" if key else repr(workflow)
-    text = f"no run of workflow {about} waits for others"
-    hint = "`stream-durable admissions list` shows those there are; where each key has its runs, give --key."
-    raise NotFoundError(text, hint)
+        return await read_admission(views, workflow, key=key, limit=limit, after=after)
 
 
 def _row(admission: AdmissionSummary) -> dict[str, Any]:

@@ -23,7 +23,11 @@ _USAGE_CODES: Final = frozenset(
         "not_an_app", "settings_invalid", "settings_unsafe",
     }
 )  # fmt: skip
-_NOT_FOUND_CODES: Final = frozenset({"not_found", "run_not_found", "unknown_run", "unknown_workflow"})
+_NOT_FOUND_CODES: Final = frozenset(
+    {
+        "not_found", "run_not_found", "unknown_admission", "unknown_gate", "unknown_run", "unknown_workflow",
+    }
+)  # fmt: skip
 
 
 class UsageError(RejectedError):

@@ -14,7 +14,9 @@ from stream_durable.cli.failures import Failed
 from stream_durable.cli.output import cell_text, lasted
 from stream_durable.core.moments import moment
 from stream_durable.core.names import is_helper
-from stream_durable.core.status import FAILED, RUN_ENDED
+from stream_durable.core.run.entering import taker_of
+from stream_durable.core.run.rows import thaw_requests
+from stream_durable.core.status import FAILED, MERGED, RUN_ENDED
 
 if TYPE_CHECKING:
     from stream_durable.core.run.rows import RunRow, StepRow
@@ -44,7 +46,10 @@ class Change(NamedTuple):
 
 
 async def changes(views: Views, run_id: str) -> AsyncIterator[tuple[StoredRun, list[Change]]]:
-    """Yield what has changed whenever something has, the last time with the end of the run."""
+    """Yield what has changed whenever something has, the last time with the end of the run.
+
+    After a merge this goes on with the run that took it in, from its start.
+    """
     seen: dict[str, tuple[object, ...]] = {}
     looks = 0
     while True:
@@ -54,7 +59,11 @@ async def changes(views: Views, run_id: str) -> AsyncIterator[tuple[StoredRun, l
             if found:
                 yield stored, sorted(found, key=_order)
             if stored.run.ended is not None:
-                return
+                into = _taker(stored.run)
+                if into is None:
+                    return
+                run_id, seen = into, {}
+                continue
         elif looks >= _PATIENCE_LOOKS:
             raise NotFoundError(f"run {run_id!r} has not begun", "Is a reconciler running?")
         looks += 1
@@ -62,7 +71,7 @@ async def changes(views: Views, run_id: str) -> AsyncIterator[tuple[StoredRun, l
 
 
 async def follow(views: Views, run_id: str, say: Callable[[str], None]) -> RunRow:
-    """Print what happens until the run ends, each stack trace once; return the run."""
+    """Print what happens until the run ends, each stack trace once; return the run, or the taker."""
     last: RunRow | None = None
     traces: set[str] = set()
     async for stored, found in changes(views, run_id):
@@ -78,9 +87,9 @@ async def follow(views: Views, run_id: str, say: Callable[[str], None]) -> RunRo
 
 async def rows(views: Views, run_id: str) -> AsyncIterator[dict[str, Any]]:
     """Yield what happens until the run ends, for programs; the end of the run comes last."""
-    async for _, found in changes(views, run_id):
+    async for stored, found in changes(views, run_id):
         for change in found:
-            yield {**change._asdict(), "time": moment(change.time), "run": run_id}
+            yield {**change._asdict(), "time": moment(change.time), "run": stored.run.id}
 
 
 def line(change: Change, begin: int) -> str:
@@ -121,9 +130,15 @@ def _changes(stored: StoredRun, seen: dict[str, tuple[object, ...]]) -> Iterable
         is_first = "" not in seen
         seen[""] = (run.status,)
         failure = Failed.read(run.failure)
-        note = failure or (f"took {lasted(run.created, run.ended)}" if run.ended else "")
+        took = f"took {lasted(run.created, run.ended)}" if run.ended else ""
+        into = _taker(run)
+        note = failure or (took if into is None else f"into {into}, which follows from its start")
         time = run.ended or (run.created if is_first else run.updated)
         yield Change(time, "", run.status, None, None, cell_text(note))
+
+
+def _taker(run: RunRow) -> str | None:
+    return None if run.status != MERGED else taker_of(thaw_requests(run.requests))
 
 
 def _many(stored: StoredRun) -> dict[str, list[StepRow]]:

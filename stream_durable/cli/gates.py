@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stream_durable.cli.change import By, Change, Reason, changes, who
-from stream_durable.cli.errors import NotFoundError
 from stream_durable.cli.latest import order_rows, show_orders
 from stream_durable.cli.output import Format, Output, cell_text, show, show_one
 from stream_durable.cli.runs import AfterId, Limit
@@ -17,6 +16,7 @@ from stream_durable.cli.watching import watches
 from stream_durable.core.moments import moment
 
 if TYPE_CHECKING:
+    from stream_durable.client import GateState
     from stream_durable.core.gate.summary import GatePlace, GateSummary
     from stream_durable.settings import Settings
 
@@ -145,21 +145,12 @@ def read_weight(text: str) -> tuple[str, int]:
 
 async def _get(
     settings: Settings, name: str, key: str, limit: int, after: int, *, is_breaker: bool
-) -> tuple[GateSummary, list[GatePlace]]:
+) -> GateState:
     from stream_durable import operating
-    from stream_durable.core.gate.state import meant_by
+    from stream_durable.client.gates import read_gate
 
     async with operating.views(settings) as views:
-        for one in (name,) if is_breaker else meant_by(name, key):
-            gate = await views.gate_get(one)
-            if gate is not None:
-                inside = [] if after else await views.gate_places(one, is_inside=True, limit=limit)
-                rest = max(1, limit - len(inside))
-                return gate, inside + await views.gate_places(one, is_inside=False, after=after, limit=rest)
-    about = f"{name!r} with key {key!r}" if key else repr(name)
-    text = f"there is no gate {about}: no step has passed one of this name"
-    hint = "`stream-durable gates list` shows those that were used; where each key has limits, give --key."
-    raise NotFoundError(text, hint)
+        return await read_gate(views, name, key=key, is_breaker=is_breaker, limit=limit, after=after)
 
 
 def _place(gate: GateSummary, place: GatePlace) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The client: start runs, send signals, publish events and read state, from any program."""
 
+from stream_durable.client.admissions import AdmissionState
 from stream_durable.client.attempts import AttemptState, LogEntry
 from stream_durable.client.attention import Attention, Need
 from stream_durable.client.bindings import BindingState, BoundPartition
@@ -9,6 +10,7 @@ from stream_durable.client.client import AsyncClient
 from stream_durable.client.errors import NoAnswer, NoOutput, RunCancelled, RunFailed
 from stream_durable.client.figures import Flow, Stretch, WorkflowEntry
 from stream_durable.client.filter import RunFilter
+from stream_durable.client.gates import GateState
 from stream_durable.client.history import Happening
 from stream_durable.client.input_list import InputFilter, InputList, OpenInput
 from stream_durable.client.later import Planned, PlannedList
@@ -28,6 +30,7 @@ from stream_durable.explain.checks import Check
 from stream_durable.explain.explained import Explanation
 
 __all__ = [
+    "AdmissionState",
     "AsyncClient",
     "AttemptState",
     "Attention",
@@ -45,6 +48,7 @@ __all__ = [
     "FiringState",
     "Flow",
     "Happening",
+    "GateState",
     "InputFilter",
     "InputList",
     "KeptEvent",

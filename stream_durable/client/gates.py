@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from typing import NamedTuple
 from uuid import uuid4
 
 from stream_durable.client.edge import Edge
@@ -11,11 +12,37 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.format import GATES
 from stream_durable.core.gate.breaker_state import OPEN
 from stream_durable.core.gate.limits import COUNT_MAX, WEIGHT_MAX, WEIGHTS_MAX, GateChange
-from stream_durable.core.gate.state import gate_id
+from stream_durable.core.gate.state import gate_id, meant_by
 from stream_durable.core.gate.summary import GatePlace, GateSummary
 from stream_durable.core.ids import fits
 from stream_durable.core.messages import ProbeBreaker, ResetGate, SetGate
+from stream_durable.ports import Views
 from stream_durable.sdk.durations import read_rate
+
+
+class GateState(NamedTuple):
+    """A gate or a breaker, with places."""
+
+    gate: GateSummary
+    #: Those inside, then those waiting, each in order.
+    places: list[GatePlace]
+
+
+async def read_gate(
+    views: Views, name: str, *, key: str = "", is_breaker: bool = False, limit: int = 100, after: int = 0
+) -> GateState:
+    """Return a gate, else a breaker, with so many places; beyond the ordinal `after` only those waiting."""
+    for one in (name,) if is_breaker else meant_by(name, key):
+        gate = await views.gate_get(one)
+        if gate is not None:
+            places = [] if after else await views.gate_places(one, is_inside=True, limit=limit)
+            if len(places) < limit:
+                rest = limit - len(places)
+                places += await views.gate_places(one, is_inside=False, after=after, limit=rest)
+            return GateState(gate, places)
+    about = f"{name[:128]!r} with key {key[:128]!r}" if key else repr(name[:128])
+    text = f"there is no gate {about}: nothing has passed one; where each key has limits, give the key"
+    raise RejectedError("unknown_gate", f"{text}; `stream-durable gates list` shows those there are")
 
 
 class GateOrders:
@@ -82,6 +109,19 @@ class GateOrders:
     async def gates(self, *, limit: int = 1_000, after: str = "") -> list[GateSummary]:
         """Return a page of the gates and breakers, by id, beyond the id `after`."""
         return await self._edge.ports.views.gate_list(after=after, limit=limit)
+
+    async def gate(
+        self, name: str, *, key: str = "", breaker: bool = False, limit: int = 100, after: int = 0
+    ) -> GateState:
+        """Return a gate, or else the breaker of this name, with a page of the places.
+
+        `key` is that of a gate with limits for each key. Raises `RejectedError` if nothing has passed it.
+        """
+        views = self._edge.ports.views
+        return await self._edge.ask(
+            lambda: read_gate(views, name, key=key, is_breaker=breaker, limit=limit, after=after),
+            f"read gate {name!r}",
+        )
 
     async def gate_places(
         self, gate: str, *, is_inside: bool | None = None, limit: int = 1_000, after: int = 0

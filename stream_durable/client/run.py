@@ -264,6 +264,13 @@ class RunHandle(QuestionOrders, RunOrders, Generic[Out]):
                 return run.id, ended.status, ended.output, ended.failure
             run = RunHandle(self._edge, ended.into)
 
+    async def _taken(self) -> RunHandle[Any]:
+        """Return the run, or the taker of a merged one."""
+        run: RunHandle[Any] = self
+        while (into := taker_of(thaw_requests((await run._row()).requests))) is not None:
+            run = RunHandle(self._edge, into)
+        return run
+
     async def _end(self) -> _Ended:
         # Followed first, then looked at: an end between the two is seen twice rather than missed.
         async with self._edge.live(self.id) as events:

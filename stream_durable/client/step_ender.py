@@ -95,6 +95,9 @@ class StepEnder:
     @abstractmethod
     async def _stored(self) -> StoredRun: ...
 
+    @abstractmethod
+    async def _taken(self) -> StepEnder: ...
+
     async def ask(
         self,
         name: str,
@@ -105,16 +108,17 @@ class StepEnder:
     ) -> Any:
         """Ask the run something that a function of its workflow answers (`@orders.answers("quote")`).
 
-        Each `id` is asked once; a repeat returns the same answer while that is among the last hundred.
-        Raises `NoAnswer` where the function refuses or fails, or the run ends before; `RejectedError` for
-        what nobody answers, data of a wrong form, and a run that has ended; `TimeoutError` without an answer
-        by then: the function may still be called.
+        Each `id` is asked once; a repeat returns the same answer while that is among the last hundred. For a
+        merged run the taker answers. Raises `NoAnswer` where the function refuses or fails, or the run ends
+        before; `RejectedError` for what nobody answers, data of a wrong form, and a run that has ended;
+        `TimeoutError` without an answer by then: the function may still be called.
         """
         edge = self._edge
         body = edge.values.plain(data, f"what is asked of {name!r}")
-        inquiry = Inquiry(self.id, name, id or drawn(), body)
-        await check_run(edge, await self._stored(), inquiry)
-        return await asked(edge, inquiry, [], self._stored, timeout)
+        run = await self._taken()
+        inquiry = Inquiry(run.id, name, id or drawn(), body)
+        await check_run(edge, await run._stored(), inquiry)
+        return await asked(edge, inquiry, [], run._stored, timeout)
 
 
 class TokenEnder:

@@ -8,7 +8,7 @@ import pytest
 from api_flows import fails, orders
 from api_site import V1, Site, finish
 
-from stream_durable import App, Breaker, Gate, Retry, Workflow
+from stream_durable import App, Breaker, Debounce, Gate, Retry, Single, Workflow
 from stream_durable.api.shown import plain
 from stream_durable.testing.engine import Engine
 
@@ -36,10 +36,17 @@ async def linger() -> None:
     await asyncio.sleep(60)
 
 
+mails = Workflow("mail", starts=Debounce(key="input.to", quiet="30s", cap="1m"))
+mails.add("send", lambda: "sent")
+
+turns = Workflow("turns", starts=Single())
+turns.wait_signal("go")
+
+
 @pytest.fixture
 def site() -> Iterator[Site]:
     with Engine.memory() as engine:
-        engine.deploy(orders, fails, held, away, narrow)
+        engine.deploy(orders, fails, held, away, narrow, mails, turns)
         site = Site(engine)
         yield site
         site.close()
@@ -220,3 +227,39 @@ def test_a_gate_is_shown_with_its_limits_and_whom_it_holds_and_is_no_trouble(sit
     ]  # fmt: skip
     assert site.ask("GET", f"{V1}/gates/door?key=north").json()["code"] == "unknown_gate"
     assert site.get("/overview")["gates"] == []
+
+
+def test_starts_that_meet_are_listed_and_shown_until_they_begin(site: Site) -> None:
+    assert site.get("/admissions") == {"admissions": []}
+    for number, to in enumerate(("zoe", "zoe", "tom")):
+        site.post("/runs", {"workflow": "mail", "id": f"m{number}", "input": {"to": to}})
+        finish(site.engine.advance("1s"))
+
+    tom, zoe = site.get("/admissions")["admissions"]
+    assert [tom[name] for name in ("id", "workflow", "key", "waiting")] == ["mail//tom", "mail", "tom", 1]
+    assert (zoe["rule"], zoe["waiting"]) == ("debounced by 30000 ms, at most 60000 ms", 2)
+    assert tom["begins"] > zoe["begins"]
+    assert [one["key"] for one in site.get("/admissions?limit=1&after=mail//tom")["admissions"]] == ["zoe"]
+    whole = site.get("/admissions/mail?key=zoe")
+    assert [(one["run"], one["stage"], one["into"]) for one in whole.pop("runs")] == [
+        ("m0", "waiting", None), ("m1", "waiting", None),
+    ]  # fmt: skip
+    assert whole == zoe
+    answer = site.ask("GET", f"{V1}/admissions/mail")
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_admission")
+    assert "give the key" in answer.json()["detail"]
+    finish(site.engine.advance("1m"))
+    assert site.get("/admissions") == {"admissions": []}
+
+
+def test_a_merged_run_names_the_run_that_took_it_in_and_answers_for_it(site: Site) -> None:
+    for run in ("one", "two"):
+        site.post("/runs", {"workflow": "turns", "id": run})
+        finish(site.engine.advance("1s"))
+    merged = site.get("/runs/two")
+    assert (merged["status"], merged["into"], site.get("/runs/one")["into"]) == ("merged", "one", None)
+    assert {one["id"]: one["into"] for one in site.get("/runs")["runs"]} == {"one": None, "two": "one"}
+    assert [one["id"] for one in site.get("/runs?status=merged")["runs"]] == ["two"]
+    site.post("/runs/two/signals/go", {"data": 7})
+    finish(site.engine.until_idle())
+    assert site.get("/runs/two/result?wait=30")["output"] == 7

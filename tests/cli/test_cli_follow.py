@@ -1,13 +1,16 @@
-"""What is printed of a run that is followed: a line for each change, members of large groups counted."""
+"""What is printed of a run that is followed: a line for each change, up to the end of its taker."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from stream_durable.cli.follow import _changes
+from stream_durable import Batch, Workflow
+from stream_durable.cli.follow import _changes, follow, rows
 from stream_durable.core.run.rows import RunRow, StepRow
 from stream_durable.ports import StoredRun
+from stream_durable.testing import Engine
 
 FAILURE = b'{"code":"Oops","message":"no","trace":"Traceback (most recent call last):\\n"}'
 
@@ -44,3 +47,32 @@ def test_members_of_a_large_group_are_counted_and_those_that_fail_shown() -> Non
     ]
     assert lines(begun, seen) == []
     assert lines(later, seen) == [("resize[…]", "members", "29 completed, 1 failed")]
+
+
+def test_a_merged_run_is_followed_to_the_end_of_the_run_that_took_it_in() -> None:
+    flow = Workflow("mail", starts=Batch(size=2, within="1m"))
+
+    @flow.step
+    async def send() -> str:
+        await asyncio.sleep(5)
+        return "sent"
+
+    with Engine.memory() as engine:
+        engine.deploy(flow)
+        views, client, said = engine.ports.views, engine._target, list[str]()
+
+        async def both() -> Any:
+            await client.start(flow, 1, id="r0")
+            await client.start(flow, 2, id="r1")
+            return await follow(views, "r0", said.append)
+
+        async def again() -> list[tuple[str, str, str]]:
+            return [(row["run"], row["step"], row["status"]) async for row in rows(views, "r0")]
+
+        ended = engine.tell(both)
+        seen = engine.tell(again)
+
+    assert (ended.id, ended.status, ended.output) == ("r1", "completed", b'"sent"')
+    assert any("merged" in line and "into r1" in line for line in said)
+    assert "completed" in said[-1]
+    assert seen == [("r0", "", "merged"), ("r1", "send", "completed"), ("r1", "", "completed")]

@@ -1,4 +1,4 @@
-"""`gates`, on a real schema."""
+"""`gates` and `admissions`, on a real schema."""
 
 from __future__ import annotations
 
@@ -10,13 +10,24 @@ from builders import NOON
 from cli_world import Cli
 from pydantic import SecretStr
 
+from stream_durable.core.admission.rows import write as write_admission
+from stream_durable.core.admission.rule import SingleRule
+from stream_durable.core.admission.state import Admission, admission_id
 from stream_durable.core.effects import Effects
 from stream_durable.core.fold import fold
 from stream_durable.core.gate.breaker_state import Breaker
 from stream_durable.core.gate.limits import GateChange, GateLimits
 from stream_durable.core.gate.rows import write
 from stream_durable.core.gate.state import Gate, gate_id
-from stream_durable.core.messages import GateAsked, GateLeft, GateTimerFired, PlaceAsked, SetGate
+from stream_durable.core.messages import (
+    AdmissionAsked,
+    AdmissionBegun,
+    GateAsked,
+    GateLeft,
+    GateTimerFired,
+    PlaceAsked,
+    SetGate,
+)
 from stream_durable.ports import Share
 from stream_durable.postgres.store import PostgresStore
 from stream_durable.settings import PostgresSettings
@@ -44,13 +55,16 @@ def gate(name: str, failures: int, waiting: int) -> Breaker:
     return made
 
 
-async def save(database: str, *gates: Gate | Breaker) -> None:
+async def save(database: str, *entities: Gate | Breaker | Admission) -> None:
     store = PostgresStore(PostgresSettings(dsn=SecretStr(database)))
     token = uuid4()
     await store.claim(0, "test", token)
     share = Share(0, token, 0, 1, NOON, 0, 1, 0, evidence=b"{}")
-    for each in gates:
-        write(each, share.rows)
+    for each in entities:
+        if isinstance(each, Admission):
+            write_admission(each, share.rows)
+        else:
+            write(each, share.rows)
     assert await store.commit([share])
     await store.close()
 
@@ -129,10 +143,39 @@ def test_holders_and_those_who_wait_are_named_page_by_page(cli: Cli, schema: str
     assert [each["run"] for each in rest["places"]] == ["r4", "r5"]
     assert cli.rows("gates", "show", "bank", "--breaker")["state"] == "open"
     assert cli.rows("gates", "show", "mail", "--key", "acme")["limits"] == "1 at once"
-    assert "give --key" in cli("gates", "show", "mail", code=3).stderr
+    assert "give the key" in cli("gates", "show", "mail", code=3).stderr
 
 
 def test_a_gate_that_nobody_used_is_not_found(cli: Cli, schema: str) -> None:
     asyncio.run(save(schema, gate("mail", 2, 0)))
     assert "there is no gate 'bank'" in cli("gates", "show", "bank", code=3).stderr
     assert "Nobody waits" in cli("gates", "show", "mail").stdout
+
+
+def test_who_begins_and_who_waits_is_shown_for_each_workflow_and_key(cli: Cli, schema: str) -> None:
+    assert "No run waits" in cli("admissions", "list").stdout
+    meeting = Admission(admission_id("mail", "zoe"), 0)
+    for number in range(4):
+        asked = AdmissionAsked(
+            key=meeting.id, run=f"r{number}", attempt=1, rule=SingleRule(busy="queue"), priority=number % 2,
+            format=2,
+        )  # fmt: skip
+        fold(meeting, asked, NOON + number, Effects())
+    fold(meeting, AdmissionBegun(key=meeting.id, run="r0", attempt=1, format=2), NOON + 9, Effects())
+    asyncio.run(save(schema, meeting))
+
+    [listed] = cli.rows("admissions", "list")
+    assert {name: listed[name] for name in ("id", "workflow", "key", "rule", "waiting", "under_way")} == {
+        "id": "mail//zoe", "workflow": "mail", "key": "zoe", "rule": "one at a time, queue", "waiting": 3,
+        "under_way": 1,
+    }  # fmt: skip
+    shown = cli.rows("admissions", "show", "mail", "--key", "zoe")
+    assert [(run["run"], run["stage"], run["priority"]) for run in shown.pop("runs")] == [
+        ("r0", "begun", 0), ("r1", "waiting", 1), ("r2", "waiting", 0), ("r3", "waiting", 1),
+    ]  # fmt: skip
+    assert shown == listed
+    rest = cli.rows("admissions", "show", "mail", "--key", "zoe", "--after", "2", "-n", "1")
+    assert [run["run"] for run in rest["runs"]] == ["r2"]
+    assert "one at a time, queue" in cli("admissions", "show", "mail", "--key", "zoe").stdout
+    assert "give the key" in cli("admissions", "show", "mail", code=3).stderr
+    assert cli.rows("admissions", "list", "--after", "mail//zoe") == []

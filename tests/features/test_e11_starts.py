@@ -250,6 +250,38 @@ async def test_starts_by_a_trigger_meet_like_any_other(engine: Engine) -> None:
     assert given == [{"to": "a", "n": 2}]
 
 
+async def test_starts_by_a_binding_meet_like_any_other(engine: Engine) -> None:
+    flow, given, _ = mails(Batch(key="input.to", size=2, within="30s"), seconds=1)
+    app = App("shop", workflows=[flow])
+    app.on(app.topic("wanted"), start=flow, id="id")
+    await engine.deploy_app(app)
+    for n, to in enumerate("aba"):
+        await engine.deliver("wanted", {"id": f"w{n}", "to": to})
+    await engine.deliver("wanted", {"id": "w0", "to": "a"})
+    await engine.advance("5s")
+    assert {run.id: (run.status, run.state.into) for run in engine.runs} == {
+        "w0": ("merged", "w2"), "w1": ("pending", None), "w2": ("completed", None),
+    }  # fmt: skip
+    assert given == [[{"id": "w0", "to": "a"}, {"id": "w2", "to": "a"}]]
+    await engine.advance("30s")
+    assert given[1:] == [{"id": "w1", "to": "b"}]
+
+
+async def test_a_merged_run_answers_inquiries_as_the_run_that_took_it_in(engine: Engine) -> None:
+    flow = Workflow("mail", starts=Single())
+    flow.wait_signal("go")
+
+    @flow.answers("who")
+    async def who(ctx: Context[Any]) -> str:
+        return ctx.run_id
+
+    await started(engine, flow, 1, 2)
+    await engine.advance("1s")
+    handle = engine._target.run("r1")
+    assert await engine.inquire("r1", "who") == "r0"
+    assert engine.tell(lambda: handle.ask("who", id="once")) == "r0"
+
+
 async def test_lists_and_explanations_say_why_a_run_waits_and_who_took_one_in(engine: Engine) -> None:
     flow, _, _ = mails(Single(key="input.id", busy="queue"))
     runs = [await engine.start(flow, {"id": 7}, id=f"r{n}") for n in range(3)]
