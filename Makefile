@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help browser setup page page-if-npm demo test quick test-next laws soak fuzz api-fuzz chaos check bench clean
+.PHONY: help browser setup page page-if-npm demo test test-thorough quick test-next laws soak fuzz api-fuzz chaos check bench clean
 
 PYTHON ?= python3
-# Processes that run tests side by side, each with its own Kafka and Postgres: they wait more than they compute.
+# Processes that run tests side by side, each with its own Postgres: they wait more than they compute.
 WORKERS ?= 4
 BIN := .venv/bin
 # Newer Pythons, newest first, as commands and where pyenv and uv keep them; the first that works is taken.
@@ -29,6 +29,9 @@ demo: $(READY) ## run the demonstration on a real Kafka and a real Postgres
 
 test: $(READY) page-if-npm ## run all tests, those with a real Kafka and Postgres too
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --max-worker-restart 0
+
+test-thorough: export THOROUGH = 1
+test-thorough: test ## run all tests with the larger numbers of tests/budget.py: more seeds, examples, runs and records
 
 quick: $(READY) ## run the tests that need no services and no seeds, in a minute
 	@$(BIN)/python -m pytest $(QUICK)

@@ -1,4 +1,4 @@
-"""F1 and F4: a year of a thousand schedules in twenty zones, against moments computed in another way."""
+"""F1 and F4: a year of many schedules in twenty zones, against moments computed in another way."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
+from budget import SCHEDULES
 
 from stream_durable.core.effects import Effects
 from stream_durable.core.entities import timer_fired
@@ -31,7 +32,6 @@ ZONES = (
     "Asia/Kolkata", "Asia/Kathmandu", "Asia/Beirut", "Asia/Tokyo", "Australia/Sydney",
     "Australia/Lord_Howe", "Pacific/Auckland", "Pacific/Chatham", "Atlantic/Azores",
 )  # fmt: skip
-SCHEDULES = 1_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR = 3_600_000
 
@@ -168,4 +168,4 @@ def test_every_moment_of_a_year_fires_once_and_no_other() -> None:
         if year.started[name] != (wanted := expected(rule, offsets[rule.zone]))
     }
     assert not wrong, dict(list(wrong.items())[:5])
-    assert sum(map(len, year.started.values())) > 40_000
+    assert sum(map(len, year.started.values())) > 40 * SCHEDULES

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from budget import DAMAGED_IN_A_WAVE, DAMAGED_RECORDS
 from kill.scene import Ground
 
 from fuzz.campaign import Campaign, Plan
@@ -34,7 +35,7 @@ async def test_nothing_that_is_written_to_any_topic_stops_anybody(
         with capsys.disabled():
             print(f"\n  fuzz, seed {_SEED}: {line}", end="")
 
-    plan = Plan(_SEED, TOPICS, records=1_600, wave=400)
+    plan = Plan(_SEED, TOPICS, records=DAMAGED_RECORDS, wave=DAMAGED_IN_A_WAVE)
     report = await Campaign(Ground(tmp_path, kafka_broker, postgres_server), plan, say).run()
 
-    assert all(report.written[topic] > 1_000 for topic in TOPICS if topic != "control")
+    assert all(report.written[topic] > DAMAGED_RECORDS / 2 for topic in TOPICS if topic != "control")

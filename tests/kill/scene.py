@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from budget import RUNS_A_SECOND, RUNS_UNDER_LOAD
 from waiting import eventually
 
 from kill.checker import Report, prove
@@ -19,10 +20,8 @@ from stream_durable.core.lanes import lanes_of
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.postgres import LocalPostgres
 
-RUNS_MIN = 2_000
 #: How often one attempt may be called for each fault: it is delivered again, and asked for again.
 REPEATS_PER_FAULT = 2
-_RATE = 250
 #: A lease whose end a test can wait for, and nothing else: failing over takes the time it takes.
 _SETTINGS = {"STREAM_DURABLE_WORKER__LEASE_MS": "3000", "STREAM_DURABLE_WORKER__HEARTBEAT_MS": "1000"}
 _BEGIN_SECONDS = 120
@@ -58,7 +57,7 @@ class Scene:
             self.fleet.start(role)
         # A start is refused if nobody has ever heard of its workflow: so the workers come first.
         await eventually(self._is_defined, "the workflows are known", seconds=_BEGIN_SECONDS)
-        self._load = Load(self.instance, _RATE)
+        self._load = Load(self.instance, RUNS_A_SECOND)
         await eventually(self._all_at_work, "all four at work", seconds=_BEGIN_SECONDS)
 
     async def unfinished(self) -> int:
@@ -128,9 +127,9 @@ class Scene:
 
         async def are_enough() -> bool:
             await self.completed()
-            return len(load.started) >= RUNS_MIN
+            return len(load.started) >= RUNS_UNDER_LOAD
 
-        await eventually(are_enough, f"{RUNS_MIN} runs", seconds=60)
+        await eventually(are_enough, f"{RUNS_UNDER_LOAD} runs", seconds=60)
         await asyncio.to_thread(load.stop)
         quiet = time.monotonic()
         try:

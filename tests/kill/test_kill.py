@@ -1,7 +1,7 @@
 """Whatever is killed, stopped or restarted: every run completes, and nothing is lost or made up.
 
-Each case goes on for at least 2,000 runs and ends with `scene.prove()`, which holds all invariants;
-a test adds what its fault is to show. Killed processes are replaced, as a container runtime would.
+Each case goes on for at least `budget.RUNS_UNDER_LOAD` runs and ends with `scene.prove()`, which holds all
+invariants; a test adds what its fault is to show. Killed processes are replaced, as by a container runtime.
 """
 
 import asyncio

@@ -6,13 +6,13 @@ woken whom it should, none twice, none lost; what the runs emitted is there, rep
 
 import asyncio
 import json
-import os
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple
 
 import pytest
+from budget import RUNS_THAT_WAIT
 from confluent_kafka.admin import AdminClient, NewTopic
 from waiting import eventually
 
@@ -26,10 +26,8 @@ from stream_durable import bootstrap
 
 pytestmark = [pytest.mark.real, pytest.mark.kill, pytest.mark.timeout(900)]
 
-#: `KILL_TEST_WAITING_RUNS=5000` is what a release is held to.
-RUNS = int(os.environ.get("KILL_TEST_WAITING_RUNS", "500"))
 _SETTINGS = {"STREAM_DURABLE_WORKER__LEASE_MS": "3000", "STREAM_DURABLE_WORKER__HEARTBEAT_MS": "1000"}
-_SECONDS = 120 + RUNS / 20
+_SECONDS = 120 + RUNS_THAT_WAIT / 20
 _OUT_PARTITIONS = 4
 _OUT = "out"
 
@@ -69,7 +67,7 @@ async def site(ground: Ground) -> AsyncIterator[Site]:
     try:
         for role in (RECONCILER, WORKER, INGRESS) * 2:
             fleet.start(role)
-        yield Site(ground, instance, fleet, Town(instance, out, RUNS))
+        yield Site(ground, instance, fleet, Town(instance, out, RUNS_THAT_WAIT))
     finally:
         fleet.end()
         instance.disconnect()
@@ -116,7 +114,8 @@ async def test_each_event_wakes_whom_it_should_whatever_is_killed(
     assert verified.is_equal, (verified.differences, verified.rows)
     with capsys.disabled():
         print(
-            f"\n  {RUNS} runs, {town.sent} messages, {len(faults)} faults, {repeats} emissions repeated",
+            f"\n  {RUNS_THAT_WAIT} runs, {town.sent} messages, {len(faults)} faults, "
+            f"{repeats} emissions repeated",
             end="",
         )
 
@@ -182,4 +181,4 @@ async def _has_gone_on(site: Site, least: int) -> bool:
 
 async def _is_over(site: Site) -> bool:
     left = await site.instance.value("select count(*) from outbox")
-    return await site.ended() == RUNS and left == 0
+    return await site.ended() == RUNS_THAT_WAIT and left == 0

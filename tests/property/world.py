@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeGuard
 
+from budget import EXAMPLES
 from builders import NOON, RUN, everything, lasting_picture, picture
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -70,7 +71,7 @@ from stream_durable.core.status import STEP_ENDED, Outcome
 
 #: How every law is tried; enough to meet each kind of node in each state many times over.
 laws = settings(
-    max_examples=50,
+    max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )

@@ -9,12 +9,10 @@ import sys
 from collections import Counter
 
 import pytest
+from budget import SEEDS_OF_A_TEST, SEEDS_WITH_FAULTS, SEEDS_WITHOUT_FAULTS
 
 from stream_durable.memory.weather import Faults
 from stream_durable.simulation.trial import Trial, simulate
-
-SEEDS = 320
-CHUNK = 20
 
 #: Parts of what a fault that hit is called.
 EVERYTHING = (
@@ -44,30 +42,30 @@ def tried(seeds: range) -> list[Trial]:
     return trials
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+@pytest.mark.parametrize("first", range(0, SEEDS_WITH_FAULTS, SEEDS_OF_A_TEST))
 def test_every_invariant_holds_in_a_world_of_faults(first: int) -> None:
-    trials = tried(range(first, first + CHUNK))
+    trials = tried(range(first, first + SEEDS_OF_A_TEST))
 
     runs = sum((trial.runs for trial in trials), Counter())
     hits = sum((trial.hits for trial in trials), Counter())
-    assert runs["completed"] > CHUNK * 3, f"too little was done: {runs}"
-    assert hits.total() > CHUNK * 5, f"too little went wrong: {hits}"
+    assert runs["completed"] > SEEDS_OF_A_TEST * 3, f"too little was done: {runs}"
+    assert hits.total() > SEEDS_OF_A_TEST * 5, f"too little went wrong: {hits}"
 
 
 @pytest.mark.parametrize("first", [10_000])
 def test_the_weather_has_everything_in_it(first: int) -> None:
     missed, hits = set(EVERYTHING), Counter[str]()
-    for start in range(first, first + 500, CHUNK):
-        hits += sum((trial.hits for trial in tried(range(start, start + CHUNK))), Counter())
+    for seed in range(first, first + 500):
+        hits += tried(range(seed, seed + 1))[0].hits
         missed = {kind for kind in EVERYTHING if not any(kind in hit for hit in hits)}
         if not missed:
             return
     pytest.fail(f"{missed} never happened: {hits}")
 
 
-@pytest.mark.parametrize("first", range(0, 80, CHUNK))
+@pytest.mark.parametrize("first", range(0, SEEDS_WITHOUT_FAULTS, SEEDS_OF_A_TEST))
 def test_without_faults_nothing_is_repeated_and_nothing_done_in_vain(first: int) -> None:
-    for seed in range(first, first + CHUNK):
+    for seed in range(first, first + SEEDS_OF_A_TEST):
         trial = simulate(seed, faults=Faults.none())
 
         assert not trial.violations, trial.report()
