@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 HEAD = """\
@@ -25,6 +26,7 @@ in which `stream-durable dev` runs, and where nothing is said of Kafka and Postg
 """
 
 
+@cache
 def commands() -> dict[str, Any]:
     """Return all commands by their names, such as `runs start`."""
     from typer.main import get_command
