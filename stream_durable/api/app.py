@@ -16,6 +16,7 @@ from stream_durable.api import (
     admissions,
     bindings,
     bulk,
+    doctor,
     early,
     gates,
     inputs,
@@ -97,6 +98,8 @@ def document(app: FastAPI) -> dict[str, Any]:
         for path, methods in made["paths"].items():
             for method, operation in methods.items():
                 operation["x-role"] = role_for(method.upper(), path)
+        known = made["components"]["schemas"] | problems.schemas()
+        made["components"]["schemas"] = dict(sorted(known.items()))
         made["components"]["securitySchemes"] = {
             "token": {"type": "http", "scheme": "bearer"},
             "cookie": {"type": "apiKey", "in": "cookie", "name": "stream_durable_token"},
@@ -119,7 +122,7 @@ def _routers() -> tuple[APIRouter, ...]:
     return (
         runs.router, early.router, orders.router, bulk.router, workflows.router, inputs.router, waits.router,
         schedules.router, triggers.router, bindings.router, gates.router, admissions.router, queues.router,
-        instance.router, access.router, live.router,
+        instance.router, doctor.router, access.router, live.router,
     )  # fmt: skip
 
 

@@ -18,7 +18,9 @@ ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "admin")
 #: Methods that change nothing.
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Paths of which nothing is for others, whatever the method.
-ADMINS: Final = ("/api/v1/tokens", "/api/v1/settings")
+ADMINS: Final = ("/api/v1/tokens", "/api/v1/settings", "/api/v1/doctor/repair")
+#: Paths of which nothing is for viewers.
+OPERATORS: Final = ("/api/v1/doctor",)
 
 
 class Caller(NamedTuple):
@@ -49,7 +51,7 @@ def role_for(method: str, path: str) -> Role:
     """Return the least role for a request."""
     if path.startswith(ADMINS):
         return "admin"
-    return "viewer" if method in SAFE else "operator"
+    return "viewer" if method in SAFE and not path.startswith(OPERATORS) else "operator"
 
 
 async def _caller(request: Request) -> Caller:

@@ -41,6 +41,7 @@ _STATUSES: Final[dict[str, HTTPStatus]] = {
     "wrong_host": HTTPStatus.MISDIRECTED_REQUEST,
 }
 _UNKNOWN: Final = "unknown_"
+_SCHEMAS: Final = "#/components/schemas/{model}"
 _REMEDIES: Final = {
     HTTPStatus.NOT_FOUND: "the lists and /api/v1/openapi.json name what there is",
     HTTPStatus.METHOD_NOT_ALLOWED: "the header `allow` and /api/v1/openapi.json name the methods",
@@ -151,8 +152,15 @@ def _divided(text: str, otherwise: str) -> tuple[str, str]:
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the errors of a route for the document."""
-    return {
-        status: {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": HTTPStatus(status).phrase}
-        for status in statuses
-    }
+    """Return the errors of a route for the document.
+
+    By reference, without a model: routes would build one for each error of each route.
+    """
+    content = {MEDIA_TYPE: {"schema": {"$ref": _SCHEMAS.format(model=Problem.__name__)}}}
+    return {status: {"content": content, "description": HTTPStatus(status).phrase} for status in statuses}
+
+
+def schemas() -> dict[str, Any]:
+    """Return the schemas referred to by the errors of routes."""
+    made = Problem.model_json_schema(ref_template=_SCHEMAS)
+    return {**made.pop("$defs"), Problem.__name__: made}

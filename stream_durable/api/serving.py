@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from stream_durable.api.app import make_app
 from stream_durable.api.callers import Caller
+from stream_durable.api.examining import Doctor
 from stream_durable.api.guard import Find
 from stream_durable.api.hub import Hub
 from stream_durable.api.operations import Operations
@@ -28,6 +29,7 @@ from stream_durable.operating import check_schema
 from stream_durable.ports import ApiTokens
 from stream_durable.postgres.api_tokens import PostgresApiTokens
 from stream_durable.running import with_running
+from stream_durable.services.doctor.finding import Finding, Repaired
 from stream_durable.services.host import Service
 from stream_durable.services.status import status
 from stream_durable.settings import Settings, is_loopback
@@ -48,7 +50,7 @@ def create_app(settings: Settings | Path | None = None, *, find: Find | None = N
     tokens = PostgresApiTokens(reading.postgres, is_read_only=True)
     is_local = is_loopback(loaded.api.host)
     return make_app(
-        partial(_connected, reading, tokens),
+        partial(_connected, reading, loaded, tokens),
         find=find or finding(tokens),
         is_open=is_local or loaded.security.insecure,
         is_local=is_local,
@@ -114,18 +116,34 @@ def finding(tokens: ApiTokens) -> Find:
 
 
 @asynccontextmanager
-async def _connected(settings: Settings, tokens: ApiTokens) -> AsyncIterator[World]:
+async def _connected(settings: Settings, repairing: Settings, tokens: ApiTokens) -> AsyncIterator[World]:
     async with client_ports(settings, name="api") as ports:
         client = AsyncClient(lambda: nullcontext(ports))
         operations, edge = Operations(), Edge(ports)
         hub = Hub(edge)
         async with client:
             try:
-                yield World(settings, client, ports, edge, operations, hub, tokens, partial(status, settings))
+                yield World(
+                    settings, client, ports, edge, operations, hub, tokens, partial(status, settings),
+                    Doctor(partial(_examine, settings), partial(_repair, repairing)),
+                )  # fmt: skip
             finally:
                 await hub.close()
                 await operations.close()
                 await tokens.close()
+
+
+async def _examine(settings: Settings) -> list[Finding]:
+    from stream_durable.services.doctor.looking import examine  # noqa: PLC0415 - many modules
+
+    _, found = await examine(settings)
+    return found
+
+
+async def _repair(settings: Settings) -> Repaired:
+    from stream_durable.services.doctor.repairing import repair_all  # noqa: PLC0415 - many modules
+
+    return await repair_all(settings, lambda _: None)
 
 
 def _for_reading(settings: Settings) -> Settings:

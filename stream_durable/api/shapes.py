@@ -18,7 +18,7 @@ _NAMES: Final = {
     "stream_durable.core.definition.difference.Change": "DefinitionChange",
     "stream_durable.client.questions.Change": "QuestionChange",
 }
-_CONFIG: Final = ConfigDict(extra="forbid")
+_CONFIG: Final = ConfigDict(extra="forbid", defer_build=True)
 
 _made: dict[tuple[type, str], type[BaseModel]] = {}
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from stream_durable.api.examining import Doctor
 from stream_durable.api.hub import Hub
 from stream_durable.api.operations import Operations
 from stream_durable.client import AsyncClient
@@ -34,6 +35,7 @@ class World:
     tokens: ApiTokens
     #: Asks Postgres and Kafka how the instance stands.
     status: Callable[[], Awaitable[Status]]
+    doctor: Doctor
 
     async def known(self, run: str) -> None:
         """Refuse an unknown run: a request to it would be late, without an answer."""

@@ -13,7 +13,6 @@ from stream_durable.cli.values import load_settings
 
 if TYPE_CHECKING:
     from stream_durable.services.doctor.finding import Finding
-    from stream_durable.services.doctor.seen import Seen
     from stream_durable.settings import Settings
 
 _COLOURS = {"problem": "red", "warning": "yellow"}
@@ -38,10 +37,7 @@ def doctor(
 
     Example: `stream-durable doctor --output json`
     """
-    settings = load_settings()
-    seen, found = asyncio.run(_examined(settings))
-    if fix:
-        found = asyncio.run(_repaired(seen, found))
+    found = asyncio.run(_look(load_settings(), fix=fix))
     if output is Format.TABLE:
         _print(found)
     else:
@@ -50,25 +46,13 @@ def doctor(
         raise typer.Exit(CHECK_FAILED)
 
 
-async def _examined(settings: Settings) -> tuple[Seen, list[Finding]]:
-    from stream_durable.services.doctor.checks import findings
-    from stream_durable.services.doctor.looking import diagnose
+async def _look(settings: Settings, *, fix: bool) -> list[Finding]:
+    from stream_durable.services.doctor.looking import examine
+    from stream_durable.services.doctor.repairing import repair_all
 
-    seen = await diagnose(settings)
-    return seen, findings(seen)
-
-
-async def _repaired(seen: Seen, found: list[Finding]) -> list[Finding]:
-    """Repair until nothing new can be repaired; return what is left."""
-    from stream_durable.services.doctor.repairing import repair, repairs_of
-
-    tried: set[str] = set()
-    # A repair may bring more to light: a schema, before the state can be read.
-    while left := [one for one in repairs_of(found) if one not in tried]:
-        for one in left:
-            tried.add(one)
-            _say(f"Repaired: {await repair(seen, one, _say)}.")
-        seen, found = await _examined(seen.settings)
+    if fix:
+        return (await repair_all(settings, _say)).left
+    _, found = await examine(settings)
     return found
 
 

@@ -12,6 +12,7 @@ import httpx
 from fastapi import FastAPI
 
 from stream_durable.api.app import make_app
+from stream_durable.api.examining import Doctor
 from stream_durable.api.guard import Find
 from stream_durable.api.hub import Hub
 from stream_durable.api.operations import Operations
@@ -21,6 +22,9 @@ from stream_durable.client.edge import Edge
 from stream_durable.core.gate.summary import GateSummary
 from stream_durable.memory.api_tokens import MemoryApiTokens
 from stream_durable.ports import RunQuery
+from stream_durable.services.doctor.checks import findings
+from stream_durable.services.doctor.finding import Finding, Repaired
+from stream_durable.services.doctor.looking import look
 from stream_durable.services.status import Status
 from stream_durable.settings import Settings
 from stream_durable.testing.engine import Engine
@@ -81,10 +85,21 @@ class Site:
         operations, edge = Operations(), Edge(ports)
         hub = Hub(edge)
         try:
-            yield World(Settings(), client, ports, edge, operations, hub, self.tokens, self._status)
+            yield World(
+                Settings(), client, ports, edge, operations, hub, self.tokens, self._status,
+                Doctor(self._examine, self._repair),
+            )  # fmt: skip
         finally:
             await hub.close()
             await operations.close()
+
+    async def _examine(self) -> list[Finding]:
+        engine = self.engine
+        return findings(await look(engine.ports, engine._backend.client, Settings(), engine.now_ms))
+
+    async def _repair(self) -> Repaired:
+        # What is safe to repair is on real services alone.
+        return Repaired([], await self._examine())
 
     async def _status(self) -> Status:
         views = self.engine.ports.views

@@ -263,3 +263,28 @@ def test_a_merged_run_names_the_run_that_took_it_in_and_answers_for_it(site: Sit
     site.post("/runs/two/signals/go", {"data": 7})
     finish(site.engine.until_idle())
     assert site.get("/runs/two/result?wait=30")["output"] == 7
+
+
+def test_the_doctor_names_what_is_wrong_in_pages(site: Site) -> None:
+    site.post("/queues/default/pause", {"reason": "new machine"})
+    for name in ("nightly", "weekly"):
+        site.post("/schedules", {"name": name, "workflow": "fails", "cron": ["0 3 * * *"]})
+        finish(site.engine.until_idle())
+        site.post(f"/schedules/{name}/pause", {"reason": "holidays"})
+    finish(site.engine.until_idle())
+    found = site.get("/doctor")
+    assert {"queues": 1, "schedules": 2}.items() <= found["checks"].items()
+    assert len(found["findings"]) == sum(found["checks"].values()) == found["problems"] + found["warnings"]
+    (queue,) = site.get("/doctor?check=queues")["findings"]
+    assert queue["thing"] == "queue default" and "by local (new machine)" in queue["cause"]
+    assert queue["remedy"] == "`stream-durable queues resume default`"
+    first = site.get("/doctor?check=schedules&limit=1")
+    second = site.get(f"/doctor?check=schedules&limit=1&after={first['following']}")
+    things = [one["thing"] for page in (first, second) for one in page["findings"]]
+    assert things == ["schedule nightly", "schedule weekly"] and second["following"] is None
+    assert site.ask("GET", f"{V1}/doctor?check=weather").status_code == 422
+
+    site.post("/queues/default/resume")
+    assert "queues" in site.get("/doctor")["checks"], "it is seconds old"
+    assert "queues" not in site.post("/doctor/repair")["checks"]
+    assert "queues" not in site.get("/doctor")["checks"], "a repair looks anew"

@@ -92,6 +92,26 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_the_version_loads_neither_workflows_nor_clients() -> None:
+    unasked = (
+        "stream_durable.sdk.workflow",
+        "stream_durable.client",
+        "stream_durable.settings",
+        "rich.table",
+    )
+    code = (
+        "import sys; from stream_durable.cli import main\n"
+        "try: main()\n"
+        f"except SystemExit: print([m for m in {unasked!r} if m in sys.modules])"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--version"], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_a_client_and_status_load_no_processors() -> None:
     processors = (
         "stream_durable.engine.reconciler",

@@ -27,3 +27,10 @@ class Finding(NamedTuple):
     remedy: str
     #: What `doctor --fix` does about it; None: that takes a person.
     repair: Repair | None = None
+
+
+class Repaired(NamedTuple):
+    """What was repaired, in words, and what is still wrong."""
+
+    done: list[str]
+    left: list[Finding]

@@ -17,7 +17,8 @@ from stream_durable.core.status import COMPENSATING, COMPENSATION_FAILED
 from stream_durable.ports import InboxReading, PartitionSummary, RunQuery
 from stream_durable.postgres.formats import server_time
 from stream_durable.services import status
-from stream_durable.services.doctor.checks import OVERDUE_MS, UNDOING_MS
+from stream_durable.services.doctor.checks import OVERDUE_MS, UNDOING_MS, findings
+from stream_durable.services.doctor.finding import Finding
 from stream_durable.services.doctor.seen import ROWS_MAX, Seen
 from stream_durable.settings import Settings, check_safety
 
@@ -50,6 +51,12 @@ async def look(ports: Ports, client: AsyncClient, settings: Settings, now: int) 
         schedules=await client.schedules(),
         dead=await views.dead_count(now - _DAY_MS, at_most=_DEAD_MAX),
     )
+
+
+async def examine(settings: Settings) -> tuple[Seen, list[Finding]]:
+    """Return what is seen of an instance, and everything that is wrong there."""
+    seen = await diagnose(settings)
+    return seen, findings(seen)
 
 
 async def diagnose(settings: Settings, now: Callable[[], int] = _NOW) -> Seen:
