@@ -11,6 +11,8 @@ NEXT ?= $(foreach v,3.14 3.13 3.12,python$(v) $(wildcard $(HOME)/.pyenv/versions
 QUICK := -m 'not real and not kill and not slow'
 # Newer than pyproject.toml: what it asks for is installed.
 READY := .venv/.ready
+# In an environment of its own: it takes an older jsonschema-rs than the package does.
+SCHEMATHESIS := .venv-fuzz/bin/schemathesis
 PAGE := stream_durable/api/page/index.html
 PACKAGES := dashboard/node_modules/.ready
 
@@ -27,8 +29,9 @@ browser: $(READY) page ## drive the page in a browser as the tests do, in more w
 demo: $(READY) ## run the demonstration on a real Kafka and a real Postgres
 	@$(BIN)/stream-durable demo
 
-test: $(READY) page-if-npm ## run all tests, those with a real Kafka and Postgres too
+test: $(READY) $(SCHEMATHESIS) page-if-npm ## run all tests, those with a real Kafka and Postgres too
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --max-worker-restart 0
+	@PYTHONPATH=tests $(BIN)/python -m api_fuzz $(SCHEMATHESIS) --phases fuzzing --examples 2
 
 test-thorough: export THOROUGH = 1
 test-thorough: test ## run all tests with the larger numbers of tests/budget.py: more seeds, examples, runs and records
@@ -56,11 +59,13 @@ soak: $(READY) ## simulate many seeds: make soak SEEDS=20000 FIRST=0
 fuzz: $(READY) ## write damaged records to every topic: make fuzz RECORDS=1000000 SEED=7
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --records $(or $(RECORDS),20000) $(if $(SEED),--seed $(SEED))
 
-api-fuzz: $(READY) ## ask every operation of the HTTP API with drawn values, by Schemathesis: make api-fuzz EXAMPLES=50
-	@test -x .venv-fuzz/bin/schemathesis || { $(BIN)/python -m venv --clear .venv-fuzz && \
-		.venv-fuzz/bin/python -m pip install --quiet 'schemathesis>=4.32,<5'; }
-	@PYTHONPATH=tests $(BIN)/python -m api_fuzz .venv-fuzz/bin/schemathesis \
+api-fuzz: $(READY) $(SCHEMATHESIS) ## ask every operation of the HTTP API with drawn values, by Schemathesis: make api-fuzz EXAMPLES=50
+	@PYTHONPATH=tests $(BIN)/python -m api_fuzz $(SCHEMATHESIS) \
 		$(if $(EXAMPLES),--examples $(EXAMPLES) --seconds 3600) $(if $(SEED),--seed $(SEED))
+
+$(SCHEMATHESIS): | $(READY)
+	@$(BIN)/python -m venv --clear .venv-fuzz
+	@.venv-fuzz/bin/python -m pip install --quiet 'schemathesis>=4.32,<5'
 
 chaos: $(READY) ## break everything at once, again and again: make chaos MINUTES=60 SEED=7
 	@PYTHONPATH=tests $(BIN)/python -u -m chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
