@@ -36,8 +36,31 @@ export async function act(drive) {
     await drive.see("aside >> text=Attempts 2");
     await blur();
   });
-  await drive.step("complete a held step by hand", async () => {
+  await drive.step("change a held run", async () => {
     await drive.go("runs/held-1");
+    await page.getByRole("button", { name: "Change the run" }).click();
+    const dialog = page.locator("dialog[open]");
+    await dialog.getByText("Nothing yet.").waitFor();
+    await dialog.getByLabel("Attempts").fill("3");
+    await dialog.getByLabel("Time-out of an attempt").fill("soon");
+    await dialog.getByLabel("Context").fill('{"account": "DE1"}');
+    await dialog.getByLabel("Reason").fill("a wrong account");
+    await page.getByRole("button", { name: "Change it" }).click();
+    await dialog.getByText("a time such as 90s").first().waitFor();
+    await dialog.getByLabel("Time-out of an attempt").fill("2m");
+    await dialog.getByText("attempts 1 → 3").waitFor();
+    await dialog.getByText("context.account DE1").waitFor();
+    await drive.check();
+    await drive.picture("act-change");
+    await drive.sends("/change", () => page.getByRole("button", { name: "Change it" }).click());
+    await closed();
+    await drive.see("aside >> text=a wrong account");
+    await drive.see("aside >> text=attempts 1 → 3");
+    await drive.check();
+    await drive.picture("act-changed");
+    await blur();
+  });
+  await drive.step("complete a held step by hand", async () => {
     await drive.see("aside >> text=Complete by hand");
     await page.getByRole("button", { name: "Complete by hand" }).click();
     const output = page.locator("dialog[open] textarea");

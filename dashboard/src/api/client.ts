@@ -3,7 +3,7 @@
 import { queryOptions } from "@tanstack/react-query";
 
 import type { RunsSearch } from "../pure/filters";
-import type { Attempts, Explanation, History, RunList, RunState, RunStatuses } from "./models";
+import type { Attempts, Definition, Explanation, History, RunList, RunState, RunStatuses } from "./models";
 import { problemOf } from "./problem";
 
 const ROOT = new URL("api/v1/", document.baseURI);
@@ -119,4 +119,13 @@ export const family = (id: string) =>
   queryOptions({
     queryKey: ["run", id, "family"],
     queryFn: ({ signal }) => get<RunList>(`runs/${part(id)}/family`, {}, signal),
+  });
+
+/** The definition of a version; it never changes. */
+export const version = (workflow: string, fingerprint: string) =>
+  queryOptions({
+    queryKey: ["version", workflow, fingerprint],
+    queryFn: ({ signal }) => get<Definition>(`workflows/${part(workflow)}/versions/${part(fingerprint)}`, {}, signal),
+    staleTime: Infinity,
+    refetchInterval: false,
   });

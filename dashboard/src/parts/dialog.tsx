@@ -5,7 +5,7 @@ import { useEffect, useId, useRef, useState, type ReactNode } from "react";
 import { Failure, type Problem } from "../api/problem";
 import { faults, field, initial, type Schema } from "../pure/form";
 import { Icon } from "./basics";
-import { Fields } from "./form";
+import { Fields, isReadable } from "./form";
 
 export function Dialog(props: { title: string; onClose: () => void; children: ReactNode; wide?: boolean }) {
   const box = useRef<HTMLDialogElement>(null);
@@ -42,8 +42,8 @@ export function Dialog(props: { title: string; onClose: () => void; children: Re
 
 export interface Act {
   title: string;
-  /** What will happen, in numbers or names. */
-  preview?: ReactNode;
+  /** What will happen, in numbers or names; of what is filled in, where that is not known before. */
+  preview?: ReactNode | ((value: unknown) => ReactNode);
   /** The word on the button. */
   verb: string;
   isRisky?: boolean;
@@ -53,7 +53,7 @@ export interface Act {
   /** A value to type: JSON, or plain text. */
   value?: { label: string; initial: string; isText?: boolean };
   /** Several values to fill in; what is left empty is left out. */
-  form?: { schema: Schema; initial?: Record<string, unknown> };
+  form?: { schema: Schema; initial?: Record<string, unknown>; faults?: (value: unknown) => Record<string, string> };
   /** A number to type before it goes on. */
   confirm?: number;
   run: (reason: string, value: unknown) => Promise<unknown>;
@@ -78,7 +78,7 @@ export function ActDialog({ act, onClose, onDone }: { act: Act; onClose: () => v
   const [made] = useState(() => act.form && field(act.form.schema, act.title));
   const [filled, setFilled] = useState<unknown>(() => act.form?.initial ?? (made && initial(made)));
   const [isTried, setTried] = useState(false);
-  const wrong = made ? faults(made, filled) : {};
+  const wrong = made ? { ...faults(made, filled), ...act.form?.faults?.(filled ?? {}) } : {};
   const value = made ? (filled ?? {}) : read(act, text);
   const id = useId();
   const [problem, setProblem] = useState<Problem>();
@@ -106,10 +106,10 @@ export function ActDialog({ act, onClose, onDone }: { act: Act; onClose: () => v
         noValidate
         onSubmit={(event) => {
           event.preventDefault();
-          if (mayGo) void send();
+          if (mayGo && isReadable(event.currentTarget)) void send();
         }}
       >
-        {act.preview}
+        {typeof act.preview !== "function" && act.preview}
         {made && <Fields made={made} value={filled} onChange={setFilled} faults={isTried ? wrong : {}} />}
         {act.value && (
           <div className="field">
@@ -133,6 +133,7 @@ export function ActDialog({ act, onClose, onDone }: { act: Act; onClose: () => v
             )}
           </div>
         )}
+        {typeof act.preview === "function" && act.preview(value)}
         {act.asksReason !== false && (
           <label className="field">
             <span className="lbl">{act.reasonLabel ?? "Reason"}</span>

@@ -5,6 +5,13 @@ import { useId, useState } from "react";
 import type { Field } from "../pure/form";
 import { Icon } from "./basics";
 
+/** Whether all that was typed as JSON is JSON; the first that is not gets the focus. */
+export function isReadable(form: HTMLFormElement): boolean {
+  const wrong = form.querySelector<HTMLTextAreaElement>("textarea[data-unreadable]");
+  wrong?.focus();
+  return !wrong;
+}
+
 interface Props {
   made: Field;
   value: unknown;
@@ -149,6 +156,7 @@ function RawJson(props: { shared: object; value: unknown; onChange: (value: unkn
         value={draft}
         placeholder="JSON"
         {...props.shared}
+        data-unreadable={isWrong || undefined}
         onChange={(event) => {
           setDraft(event.target.value);
           try {

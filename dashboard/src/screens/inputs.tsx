@@ -10,7 +10,7 @@ import { Failure, type Problem } from "../api/problem";
 import { useActs } from "../parts/acting";
 import { Ago, Copy, Empty, Icon, Kbd, Skeleton, Time, Why } from "../parts/basics";
 import type { Act } from "../parts/dialog";
-import { Fields } from "../parts/form";
+import { Fields, isReadable } from "../parts/form";
 import { useKeys } from "../parts/keys";
 import { useIsNarrow } from "../parts/window";
 import type { IconName } from "../parts/sprite";
@@ -204,9 +204,9 @@ function AnswerForm({ input, question, alike, onDone }: FormProps) {
       setSending(false);
     }
   };
-  const submit = () => {
+  const submit = (form: HTMLFormElement) => {
     setTried(true);
-    if (Object.keys(wrong).length === 0) void send(value);
+    if (isReadable(form) && Object.keys(wrong).length === 0) void send(value);
   };
   const isApproval = input.answer === "approval";
   const options = made.kind === "choice" ? made.options : [];
@@ -223,10 +223,10 @@ function AnswerForm({ input, question, alike, onDone }: FormProps) {
       noValidate
       onSubmit={(event) => {
         event.preventDefault();
-        if (!isApproval) submit();
+        if (!isApproval) submit(event.currentTarget);
       }}
       onKeyDown={(event) => {
-        if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !isApproval) submit();
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !isApproval) submit(event.currentTarget);
       }}
     >
       {Object.keys(question.metadata).length > 0 && (

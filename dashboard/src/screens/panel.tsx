@@ -11,6 +11,7 @@ import type { Act } from "../parts/dialog";
 import { Json } from "../parts/json";
 import { isSettled, look } from "../pure/look";
 import { precise } from "../pure/time";
+import { Decided, useChange } from "./review";
 import { Kept } from "./run";
 
 interface Props {
@@ -55,6 +56,7 @@ export function StepPanel({ run, step, attempt, onAttempt, onMove, onClose, onAc
         {failure && <Error failure={failure} attempt={chosen} />}
         {step.status === "held" && <Acts run={run} step={step} onAct={onAct} />}
         {!isOver && <WhyNot run={run} step={step} />}
+        <Decided run={run} step={step} />
         {step.status !== "held" && <Acts run={run} step={step} onAct={onAct} />}
         {own.length > 0 && <Attempts own={own} chosen={chosen} onAttempt={onAttempt} />}
         {own.some((each) => each.logs.length > 0) && <StepLogs own={own} chosen={chosen} />}
@@ -198,7 +200,9 @@ function WhyNot({ run, step }: { run: RunState; step: StepState }) {
 /** What may be asked of a step as it stands; a held step takes a decision, a failed one of a run that has ended a retry. */
 function Acts({ run, step, onAct }: { run: RunState; step: StepState; onAct: (act: Act) => void }) {
   const command = `stream-durable why ${run.id} ${step.name}`;
+  const change = useChange(run, step);
   const found = stepActs(run, step);
+  if (change) found.splice(1, 0, change);
   if (found.length === 0) return null;
   return (
     <section className="sec">
