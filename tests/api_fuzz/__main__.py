@@ -1,4 +1,6 @@
-"""`make api-fuzz`, and in short `make test`: every operation of the API, asked by Schemathesis with drawn values; none may answer 5xx.
+"""`make api-fuzz`, and in short `make test`: every operation of the API, asked with drawn values.
+
+None may answer 5xx.
 
 Schemathesis runs in an environment of its own, since it takes an older jsonschema-rs than the package does,
 and asks a deployment in memory with a few runs. The answers are counted here, so that the time limit loses
