@@ -1242,6 +1242,8 @@ class AdmissionAsked(AdmissionMessage, kw_only=True, tag="admission.ask"):
     is_again: bool = False
     #: Its input, where the run that begins is given those of all.
     input: OptionalRaw = None
+    #: Log time of the request; 0: unknown.
+    asked: Millis = 0
 
 
 class AdmissionBegun(AdmissionMessage, kw_only=True, tag="admission.begun"):
@@ -1294,6 +1296,19 @@ class RunMerged(RunMessage, kw_only=True, tag="run.merged"):
     #: As the run has asked.
     attempt: Ordinal
     into: Text
+
+
+class RequestDoubted(RunMessage, kw_only=True, tag="run.doubted"):
+    """A request for admission may be a late repeat: the run asks again if it still waits."""
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    admission: Text
+    #: As the run has asked.
+    attempt: Ordinal
+    #: The time of that request, and of the new one at the earliest.
+    asked: Millis
+    after: Millis
 
 
 class RunFollowed(RunMessage, kw_only=True, tag="run.follow"):
@@ -1438,6 +1453,7 @@ AnyMessage = (
     | RunAdmitted
     | RunMerged
     | RunFollowed
+    | RequestDoubted
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -1532,4 +1548,5 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     RunAdmitted,
     RunMerged,
     RunFollowed,
+    RequestDoubted,
 )

@@ -91,8 +91,10 @@ def inputs_are_given_once(world: World, oracle: Oracle) -> Iterator[str]:
             yield f"{run.id} was given {len(given)} inputs, and {starts.rule.size} are the most"
         if given and run.started is not None and not _was_retried(members[run.id]):
             wanted = Counter([*(bytes(one.input) for one in members[run.id]), bytes(run.input)])
-            # A cancellation that comes once a start was taken in does not take its input out.
-            over = Counter(given) - wanted - Counter(bytes(one.input) for one in _given_up(oracle, run))
+            # A cancellation that comes once a start was taken in does not take its input out, and a merged
+            # run that is retried begins with its own once more.
+            excused = _given_up(oracle, run) + _retried(oracle, run)
+            over = Counter(given) - wanted - Counter(bytes(one.input) for one in excused)
             if wanted - Counter(given) or over:
                 yield f"{run.id} was given {given}, and took in {[one.id for one in members[run.id]]}"
 
@@ -116,6 +118,17 @@ def _given_up(oracle: Oracle, taker: Run) -> list[Run]:
         run
         for run in _meeting(oracle)
         if run.graph.definition.name == name and run.started is None and run.status == CANCELLED
+    ]
+
+
+def _retried(oracle: Oracle, taker: Run) -> list[Run]:
+    """Return the other runs of the same workflow that were merged once, and retried."""
+    name = taker.graph.definition.name
+    return [
+        run
+        for run in _meeting(oracle)
+        if run is not taker and run.graph.definition.name == name and run.status != MERGED
+        if _was_retried([run])
     ]
 
 

@@ -11,6 +11,7 @@ from random import Random
 from types import ModuleType
 
 from stream_durable.core.admission import fold as admission_fold
+from stream_durable.core.admission import state as admission_state
 from stream_durable.core.gate import fold as gate_fold
 from stream_durable.core.run import portions
 from stream_durable.memory.store import MemoryStore
@@ -86,12 +87,12 @@ def simulate(
 
     leases = Random(f"leases {seed}").choice((700, 20_000))  # noqa: S311 - a simulation, not a secret
     load = rng.choice((portions.LOAD_MAX, portions.LOAD_MAX, 2 * portions.STEP_LOAD))
-    # An admission remembers for so long what may be repeated.
-    memory = max(leases, 10_000)
     with (
         _set(portions, "LOAD_MAX", load),
         _set(gate_fold, "LEASE_MS", leases),
-        _set(admission_fold, "LEASE_MS", memory),
+        _set(admission_fold, "LEASE_MS", leases),
+        _set(admission_fold, "MEMORY_MS", leases * 9 // 10),
+        _set(admission_state, "SETTLED_MAX", Random(f"settled {seed}").choice((1, 500))),  # noqa: S311 - the same
     ):
         return _tried(world, story)
 

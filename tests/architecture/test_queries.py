@@ -29,7 +29,7 @@ SQL = re.compile(
 #: Where statements may stand all the same, and why.
 EXCEPTIONS: dict[str, str] = {}
 
-MIGRATIONS = tuple(range(1, 26))
+MIGRATIONS = tuple(range(1, 27))
 #: Where a run's id has this name, for it is not the first thing the row is about.
 RUN_ID = (
     "signal_sent", "step", "step_state", "attempt", "attempt_state", "run_attribute", "attribute_set",
@@ -128,7 +128,7 @@ def columns_of(what: str, name: str) -> list[str]:
      ("table", "run_attribute", AttributeRow), ("type", "attribute_set", AttributeRow),
      ("table", "question", QuestionRow), ("type", "question_state", QuestionRow),
      ("table", "admission", AdmissionRow), ("type", "admission_change", AdmissionRow),
-     ("table", "admission_member", MemberRow), ("type", "member_change", MemberRow),
+     ("table", "admission_member", MemberRow), ("type", "member_asked", MemberRow),
      ("table", "schedule", ScheduleRow), ("type", "schedule_change", ScheduleRow),
      ("table", "schedule_firing", FiringRow), ("type", "firing_change", FiringRow)],
 )  # fmt: skip

@@ -9,7 +9,7 @@ from builders import NOON, Saved
 from msgspec import Raw
 
 from stream_durable.core.admission import fold as admission_fold
-from stream_durable.core.admission.fold import LEASE_MS
+from stream_durable.core.admission.fold import LEASE_MS, MEMORY_MS
 from stream_durable.core.admission.rule import TOGETHER_MAX, BatchRule, DebounceRule, Rule, SingleRule
 from stream_durable.core.admission.state import SETTLED_MAX, Admission
 from stream_durable.core.effects import EARLY_MS, Effects
@@ -22,6 +22,7 @@ from stream_durable.core.messages import (
     AdmissionTimerFired,
     CancelRun,
     Message,
+    RequestDoubted,
     RunAdmitted,
     RunMerged,
 )
@@ -316,3 +317,40 @@ def test_the_rule_of_the_run_that_asked_last_holds_for_all() -> None:
 def test_an_id_without_two_slashes_is_no_admission() -> None:
     with pytest.raises(RejectedError, match="two slashes and a key"):
         create(AdmissionAsked(key="mail", run="a", attempt=1, rule=SingleRule(), format=2), 0, lambda _: None)
+
+
+def doubted(meeting: Meeting) -> list[tuple[str, int]]:
+    return [(one.key, one.after) for one in meeting.effects.messages if isinstance(one, RequestDoubted)]
+
+
+def test_a_request_repeated_long_after_is_put_to_the_run_and_takes_nobody_in() -> None:
+    meeting = Meeting(BatchRule(size=2, within_ms=9_000))
+    for run in "ab":
+        meeting.ask(run, input=Raw(b"1"), asked=meeting.now)
+    meeting.begun("b")
+    meeting.settled("a")
+    while meeting.admission.due is not None:
+        meeting.fire()
+    assert meeting.admission.is_over, "all is forgotten"
+
+    assert meeting.ask("a", input=Raw(b"1"), asked=NOON) is Outcome.LATE
+    assert (doubted(meeting), meeting.stages) == ([("a", meeting.now)], {})
+    assert meeting.ask("c", input=Raw(b"2"), asked=meeting.now) is Outcome.APPLIED
+    assert meeting.ask("a", input=Raw(b"1"), asked=NOON) is Outcome.LATE
+    assert meeting.stages == {"c": "waiting"}, "so no input is given twice, and none is lost"
+    assert meeting.ask("d", input=Raw(b"3"), asked=meeting.now - MEMORY_MS) is Outcome.LATE
+    assert meeting.ask("d", input=Raw(b"3"), asked=doubted(meeting)[0][1]) is Outcome.APPLIED
+    assert (meeting.admitted, meeting.inputs) == (["d"], [b"2", b"3"]), "it did wait, and asked again"
+
+
+def test_of_those_that_were_too_many_to_remember_a_repeat_is_in_doubt() -> None:
+    meeting = Meeting(SingleRule(), reloads=False)
+    for number in range(SETTLED_MAX + 3):
+        meeting.now += 10
+        meeting.ask(f"r{number}", asked=meeting.now)
+        meeting.leave(f"r{number}")
+    horizon = NOON + 30
+    assert meeting.admission.horizon == horizon, "the time of the last one that was dropped"
+    assert meeting.ask("r2", asked=horizon) is Outcome.LATE and doubted(meeting) == [("r2", meeting.now)]
+    assert meeting.ask("r3", asked=horizon + 10) is Outcome.LATE and doubted(meeting) == []
+    assert meeting.ask("new", asked=horizon + 1) is Outcome.APPLIED

@@ -138,7 +138,8 @@ WRITERS: Final = {
     "reconciler": "child.ended run.continue sleep.until wait.check gate.pass event.delivered event.offered "
     "event.given run.timer emission.refused channel.wait channel.take channel.taken "
     "channel.read channel.reacted channel.unread "
-    "admission.ask admission.begun admission.leave admission.timer run.admitted run.merged run.follow "
+    "admission.ask admission.begun admission.leave admission.timer run.admitted run.merged run.doubted "
+    "run.follow "
     "channel.unwait channel.continue channel.timer gate.ask gate.leave gate.enter gate.entered gate.exit gate.timer later.timer "
     "run.start_scheduled run.start_triggered schedule.next schedule.ended schedule.undeclare schedule.timer",
     "client, worker": "log.rules",

@@ -282,6 +282,20 @@ async def test_a_merged_run_answers_inquiries_as_the_run_that_took_it_in(engine:
     assert engine.tell(lambda: handle.ask("who", id="once")) == "r0"
 
 
+async def test_a_request_that_comes_again_after_an_hour_starts_nothing_and_takes_no_run_in(
+    engine: Engine,
+) -> None:
+    flow, given, _ = mails(Batch(size=2, within="10m"), seconds=1)
+    await started(engine, flow, 1, 2)
+    await engine.advance("1h")
+    last = await engine.start(flow, 3, id="last")
+    engine.redeliver()
+    await engine.advance("1m")
+    assert (given, last.status) == ([[1, 2]], "pending")
+    await engine.advance("10m")
+    assert (given, last.status) == ([[1, 2], 3], "completed")
+
+
 async def test_lists_and_explanations_say_why_a_run_waits_and_who_took_one_in(engine: Engine) -> None:
     flow, _, _ = mails(Single(key="input.id", busy="queue"))
     runs = [await engine.start(flow, {"id": 7}, id=f"r{n}") for n in range(3)]

@@ -46,6 +46,7 @@ from stream_durable.core.messages import (
     FailHeld,
     FormatRaised,
     PlaceGiven,
+    RequestDoubted,
     RetryRun,
     RulesDeclared,
     RunAdmitted,
@@ -70,8 +71,8 @@ encode = msgspec.json.Encoder(order="deterministic").encode
 #: `features/test_e11_starts`.
 ELSEWHERE = (
     ChangeHeld, ChannelContinued, CommandsLost, CompleteHeld, EventUnkeyed, FailHeld, FormatRaised,
-    PlaceGiven, RulesDeclared, RunAdmitted, RunFollowed, RunMerged, StartScheduled, StartTriggered,
-    WaitChecked,
+    PlaceGiven, RequestDoubted, RulesDeclared, RunAdmitted, RunFollowed, RunMerged, StartScheduled,
+    StartTriggered, WaitChecked,
 )  # fmt: skip
 
 

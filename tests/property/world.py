@@ -27,6 +27,7 @@ from stream_durable.core.fold import create, fold
 from stream_durable.core.format import ASKS, TAKE, TOKENS
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import (
+    AdmissionAsked,
     AnswerInput,
     AttemptCompleted,
     AttemptEmitted,
@@ -84,7 +85,7 @@ SIGNALS = ("go", "stop", "other", "told")
 #: there, a channel that nobody waits, a worker that its attempt is over; and an early timer is planned again.
 MAY_ANSWER_AGAIN = (PlaceGiven,
     AttemptHeartbeat, StartRun, GatePassed, WaitChecked, RunTimerFired, ChannelTimerFired, EventOffered,
-    EventGiven, RunAdmitted, RunMerged,
+    EventGiven, RunAdmitted, RunMerged, AdmissionAsked,
 )  # fmt: skip
 #: Id of an event that no channel delivered.
 FORGED = "forged"

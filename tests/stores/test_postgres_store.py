@@ -67,7 +67,7 @@ SELDOM: dict[str, Callable[[Share], None]] = {
     "gate_turn": lambda s: s.rows.of(TurnRow).append(TurnRow("bank//", "gold", 0, 7)),
     "admission": lambda s: s.rows.of(AdmissionRow).append(AdmissionRow("mail//", 0, b"{}")),
     "admission_member": lambda s: s.rows.of(MemberRow).append(
-        MemberRow("mail//", "r", 0, "waiting", 1, 1, 10, 0, is_again=False, taker="")
+        MemberRow("mail//", "r", 0, "waiting", 1, 1, 10, 0, is_again=False, taker="", asked=9)
     ),
 }
 RARE = {

@@ -84,6 +84,7 @@ from stream_durable.core.messages import (
     ProbeBreaker,
     ReadClosed,
     ReadOpened,
+    RequestDoubted,
     ResetGate,
     ResumeRun,
     ResumeSchedule,
@@ -672,6 +673,11 @@ MESSAGES += [
     RunMerged(**LET, into="run-2"),
     RunFollowed(**FOLLOWED),
     RunFollowed(**FOLLOWED, picks=("done", "page.next")),
+    AdmissionAsked(
+        **MAIL, attempt=1, rule=BatchRule(size=2, within_ms=1), priority=1, is_again=True, input=DATA,
+        asked=1_764_000_000_000,
+    ),
+    RequestDoubted(**LET, asked=1_764_000_000_000, after=1_764_000_300_000),
 ]  # fmt: skip
 COMMANDS.append(msgspec.structs.replace(COMMANDS[-1], inputs=(DATA, Raw(b"null"))))
 #: Orders with the one who gives them, with every other field.

@@ -30,6 +30,7 @@ from stream_durable.core.messages import (
     AdmissionMessage,
     AdmissionTimerFired,
     CancelRun,
+    RequestDoubted,
     RunAdmitted,
     RunMerged,
 )
@@ -37,6 +38,9 @@ from stream_durable.core.status import Outcome
 
 #: After this time a run is told once more what it was told: the message, or the answer, may be lost.
 LEASE_MS: Final = 300_000
+#: A request older than this is in doubt at an admission without runs: what was there may be forgotten, and
+#: clocks differ a little.
+MEMORY_MS: Final = LEASE_MS * 9 // 10
 #: So many are told with one record, and the others with the next.
 PORTION: Final = 500
 PORTION_MS: Final = 100
@@ -62,6 +66,19 @@ def ask(admission: Admission, message: AdmissionAsked, now: int, out: Effects) -
         if message.attempt == member.attempt:
             return _tell_again(admission, run, member, out)
         _leave(admission, run, member)
+    elif message.asked:
+        horizon = admission.horizon if admission.last else now - MEMORY_MS
+        if message.asked <= horizon:
+            after = max(now, horizon + 1)
+            out.messages.append(
+                RequestDoubted(
+                    key=run, admission=admission.id, attempt=message.attempt, asked=message.asked,
+                    after=after, format=ADMISSIONS,
+                )
+            )  # fmt: skip
+            return Outcome.LATE
+    if not admission.last:
+        admission.horizon = now - MEMORY_MS
     admission.rule = message.rule
     given = None if message.input is None else bytes(message.input)
     if given is not None and admission.size and _waiting_size(admission) + len(given) > PAYLOAD_BYTES_MAX:
@@ -69,7 +86,16 @@ def ask(admission: Admission, message: AdmissionAsked, now: int, out: Effects) -
         _let_in(admission, _fitting(admission, TOGETHER_MAX), now, out)
     ordinal = admission.next_ordinal()
     admission.keep(
-        run, Member(message.attempt, ordinal, now, message.priority, message.is_again, input=given)
+        run,
+        Member(
+            message.attempt,
+            ordinal,
+            now,
+            message.priority,
+            message.is_again,
+            input=given,
+            asked=message.asked,
+        ),
     )
     return _settle(admission, now, now, out)
 

@@ -41,6 +41,7 @@ class MemberRow(NamedTuple):
     lease: int | None = None
     #: JSON.
     input: bytes | None = None
+    asked: int | None = None
 
 
 class _Body(msgspec.Struct, omit_defaults=True):
@@ -48,6 +49,7 @@ class _Body(msgspec.Struct, omit_defaults=True):
     last: int = 0
     due: int | None = None
     seen: int = 0
+    horizon: int = 0
 
 
 _body = msgspec.json.Decoder(_Body).decode
@@ -68,7 +70,7 @@ def write(admission: Admission, rows: Rows) -> None:
     """Add rows for all changes since the last save."""
     key, partition = admission.id, admission.partition
     if admission.is_touched:
-        body = _Body(admission.rule, admission.last, admission.due, admission.seen)
+        body = _Body(admission.rule, admission.last, admission.due, admission.seen, admission.horizon)
         row = AdmissionRow(key, partition, None if admission.is_over else _encode(body))
         rows.of(AdmissionRow).append(row)
         admission.is_touched = False
@@ -82,6 +84,7 @@ def write(admission: Admission, rows: Rows) -> None:
                 MemberRow(
                     key, run, partition, member.stage, member.attempt, member.ordinal, member.since,
                     member.priority, member.is_again, member.into, member.lease, member.input,
+                    member.asked,
                 )
             )  # fmt: skip
     admission.touched.clear()
@@ -95,11 +98,11 @@ def thaw(key: str, partition: int, parts: Parts, graphs: object) -> Admission | 
     [(_, body)] = admissions
     admission, stored = Admission(key, partition), _body(body)
     admission.rule, admission.last = stored.rule, stored.last
-    admission.due, admission.seen = stored.due, stored.seen
+    admission.due, admission.seen, admission.horizon = stored.due, stored.seen, stored.horizon
     found = []
     for row in sorted(members, key=itemgetter(4)):
-        _, run, stage, attempt, ordinal, since, priority, is_again, into, lease, given = row
-        member = Member(attempt, ordinal, since, priority, is_again, stage, into, lease, given)
+        _, run, stage, attempt, ordinal, since, priority, is_again, into, lease, given, asked = row
+        member = Member(attempt, ordinal, since, priority, is_again, stage, into, lease, given, asked)
         found.append((run, member))
     admission.restore(found)
     return admission

@@ -42,14 +42,16 @@ class Member(NamedTuple):
     lease: int | None = None
     #: JSON, as long as it may be given to another run.
     input: bytes | None = None
+    #: Log time of asking, by the partition of the run; 0: unknown.
+    asked: int = 0
 
 
 class Admission:
     """The starts of a workflow and a key. A start costs the same in a long line."""
 
     __slots__ = (
-        "_leases", "again", "due", "id", "is_touched", "joined", "last", "line", "members", "partition",
-        "rule", "seen", "settled", "size", "touched", "under_way", "updated",
+        "_leases", "again", "due", "horizon", "id", "is_touched", "joined", "last", "line", "members",
+        "partition", "rule", "seen", "settled", "size", "touched", "under_way", "updated",
     )  # fmt: skip
 
     def __init__(self, key: str, partition: int) -> None:
@@ -63,6 +65,8 @@ class Admission:
         #: When its timer fires, and when somebody asked or left last.
         self.due: int | None = None
         self.seen = 0
+        #: Of an unknown run with a request up to this time, the end may be forgotten.
+        self.horizon = 0
         self.members: dict[str, Member] = {}
         #: Those that wait, in order of priority and of age.
         self.line = Line()
@@ -127,9 +131,11 @@ class Admission:
     def settle(self, run: str) -> None:
         """Remember a run for some time, with nothing more to come."""
         ordinal, member = self.next_ordinal(), self.members[run]
-        self.keep(run, Member(member.attempt, ordinal, member.since, stage="settled"))
+        self.keep(run, Member(member.attempt, ordinal, member.since, stage="settled", asked=member.asked))
         if len(self.settled) > SETTLED_MAX:
-            self.drop(next(iter(self.settled)))
+            earliest = next(iter(self.settled))
+            self.horizon = max(self.horizon, self.members[earliest].asked)
+            self.drop(earliest)
 
     def put_back(self, runs: list[str]) -> None:
         """Let members wait again, in the old places."""
@@ -167,7 +173,7 @@ class Admission:
         """Forget everything."""
         for run in list(self.members):
             self.drop(run)
-        self.last, self.seen, self.rule = 0, 0, None
+        self.last, self.seen, self.horizon, self.rule = 0, 0, 0, None
 
     def next_ordinal(self) -> int:
         """Return the number of a new or moved member."""

@@ -8,7 +8,7 @@ from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RUN_STARTED
-from stream_durable.core.messages import PlaceGiven, RunAdmitted, RunFollowed, RunMerged
+from stream_durable.core.messages import PlaceGiven, RequestDoubted, RunAdmitted, RunFollowed, RunMerged
 from stream_durable.core.run import beside, due, entering, following, reading
 from stream_durable.core.run.advance import react, work_off
 from stream_durable.core.run.again import beginnings, final_output, stranded
@@ -44,7 +44,7 @@ def _ask(run: Run, entry: Entry, now: int, out: Effects) -> None:
     if run.due is not None:
         set_run_due(run, None, out)
     try:
-        is_asked = entering.ask(run, entry, out)
+        is_asked = entering.ask(run, entry, now, out)
     except RejectedError as error:
         run.failure = Failure(error.code, str(error), retryable=False)
         end(run, FAILED, now, out)
@@ -104,6 +104,18 @@ def admitted(run: Run, message: RunAdmitted, now: int, out: Effects) -> Outcome:
     return Outcome.APPLIED
 
 
+def doubted(run: Run, message: RequestDoubted, now: int, out: Effects) -> Outcome:
+    """Ask for admission again, if the run still waits for it."""
+    entry = entering.entry_of(run)
+    is_its = entry is not None and (entry.admission, entry.turn) == (message.admission, message.attempt)
+    if entry is None or not is_its or run.status != PENDING or entry.is_admitted:
+        return Outcome.LATE
+    if message.asked != entry.asked:
+        return Outcome.DUPLICATE
+    entering.ask(run, entry, max(now, message.after), out)
+    return Outcome.APPLIED
+
+
 def merged(run: Run, message: RunMerged, now: int, out: Effects) -> Outcome:
     """End the run as merged; kept signals go to the taker."""
     entry = entering.entry_of(run)
@@ -134,4 +146,9 @@ def let_in(run: Run, message: PlaceGiven, now: int, out: Effects) -> Outcome | N
     return Outcome.APPLIED
 
 
-HANDLERS: Handlers = {RunAdmitted: admitted, RunMerged: merged, RunFollowed: followed}
+HANDLERS: Handlers = {
+    RunAdmitted: admitted,
+    RunMerged: merged,
+    RunFollowed: followed,
+    RequestDoubted: doubted,
+}

@@ -59,14 +59,14 @@ def next_turn(run: Run) -> Entry:
     return entry
 
 
-def ask(run: Run, entry: Entry, out: Effects) -> bool:
+def ask(run: Run, entry: Entry, now: int, out: Effects) -> bool:
     """Ask the next in order, once more if need be; return False if nothing is left to be asked.
 
     Refuses a key that cannot be read.
     """
     definition = run.graph.definition
     if definition.starts is not None and not entry.is_admitted:
-        _ask_admission(run, entry, definition.starts, out)
+        _ask_admission(run, entry, definition.starts, now, out)
         return True
     if definition.gate is not None and not entry.has_passed:
         _ask_gate(run, entry, definition.gate, out)
@@ -78,7 +78,7 @@ def ask_again(run: Run, out: Effects) -> None:
     """Repeat a request that may be lost."""
     entry = entry_of(run)
     if entry is not None and is_waiting(run):
-        ask(run, entry, out)
+        ask(run, entry, entry.asked or run.updated, out)
 
 
 def begun(run: Run, out: Effects) -> None:
@@ -125,15 +125,15 @@ def _is_single(run: Run) -> bool:
     return starts is not None and isinstance(starts.rule, SingleRule)
 
 
-def _ask_admission(run: Run, entry: Entry, starts: Starts, out: Effects) -> None:
+def _ask_admission(run: Run, entry: Entry, starts: Starts, now: int, out: Effects) -> None:
     workflow = run.graph.name
     key = "" if starts.key is None else key_at(run, starts.key, admission_id(workflow))
-    entry.admission = admission_id(workflow, key)
+    entry.admission, entry.asked = admission_id(workflow, key), now
     out.messages.append(
         AdmissionAsked(
             key=entry.admission, run=run.id, attempt=entry.turn, rule=starts.rule, priority=run.priority,
             is_again=run.started is not None, input=Raw(run.input) if keeps_inputs(starts.rule) else None,
-            format=ADMISSIONS,
+            format=ADMISSIONS, asked=now,
         )
     )  # fmt: skip
 

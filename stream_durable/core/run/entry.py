@@ -24,6 +24,8 @@ class Entry(msgspec.Struct, omit_defaults=True):
     has_passed: bool = False
     #: The admission that was asked; whether it let the run begin, and whether the run has.
     admission: str = ""
+    #: Log time of the latest request to it.
+    asked: int = 0
     is_admitted: bool = False
     has_begun: bool = False
     #: The run that took this one in, if this one was merged.

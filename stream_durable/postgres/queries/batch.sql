@@ -265,18 +265,18 @@ admissions_out as (
 ),
 members_in as (
   insert into admission_member (admission, run, partition, stage, attempt, ordinal, since, priority, is_again,
-    taker, lease, input)
+    taker, lease, input, asked)
   select *
-  from unnest($22::member_change[]) u
+  from unnest($22::member_asked[]) u
   where u.stage is not null and (select ok from fits)
   on conflict (admission, run) do update
   set stage = excluded.stage, attempt = excluded.attempt, ordinal = excluded.ordinal, since = excluded.since,
     priority = excluded.priority, is_again = excluded.is_again, taker = excluded.taker,
-    lease = excluded.lease, input = excluded.input
+    lease = excluded.lease, input = excluded.input, asked = excluded.asked
 ),
 members_out as (
   delete from admission_member m
-  using unnest($22::member_change[]) u
+  using unnest($22::member_asked[]) u
   where m.admission = u.admission and m.run = u.run and u.stage is null and (select ok from fits)
 ),
 backlog_in as (

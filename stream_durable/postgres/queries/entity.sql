@@ -63,7 +63,7 @@ where id = any($1::text[])
 
 -- name: admission_member_load
 -- The runs at the admissions $1.
-select admission, run, stage, attempt, ordinal, since, priority, is_again, taker, lease, input
+select admission, run, stage, attempt, ordinal, since, priority, is_again, taker, lease, input, asked
 from admission_member
 where admission = any($1::text[])
 
