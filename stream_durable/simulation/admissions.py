@@ -122,12 +122,12 @@ def _given_up(oracle: Oracle, taker: Run) -> list[Run]:
 
 
 def _retried(oracle: Oracle, taker: Run) -> list[Run]:
-    """Return the other runs of the same workflow that were merged once, and retried."""
+    """Return the other runs of the same workflow that were retried."""
     name = taker.graph.definition.name
     return [
         run
         for run in _meeting(oracle)
-        if run is not taker and run.graph.definition.name == name and run.status != MERGED
+        if run is not taker and run.graph.definition.name == name
         if _was_retried([run])
     ]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from stream_durable import Context, Expand, Happened, Workflow
+from stream_durable import Context, Expand, Gate, Happened, Workflow
 from stream_durable.client import InputFilter, RunFilter
 from stream_durable.core.definition.nodes import encode_definition
 from stream_durable.core.errors import RejectedError
@@ -210,3 +211,24 @@ def test_a_workflow_without_due_times_is_as_before() -> None:
     dated.add("a", lambda: 1)
     assert (plain.definition().format, dated.definition().format) == (1, 2)
     assert b"due" not in encode_definition(plain.definition())
+
+
+async def test_a_step_that_waits_at_a_gate_past_its_due_time_is_overdue(engine: Engine) -> None:
+    flow = Workflow("order")
+
+    @flow.step(gate=Gate("bank", at_once=1), due="30m")
+    async def charge(ctx: Context[dict[str, int]]) -> int:
+        await asyncio.sleep(60 * ctx.input["minutes"])
+        return ctx.input["minutes"]
+
+    first = await engine.start(flow, {"minutes": 45}, id="first")
+    second = await engine.start(flow, {"minutes": 1}, id="second")
+    await engine.advance("29m")
+    assert await overdue_runs(engine) == []
+    await engine.advance("2m")
+    assert set(await overdue_runs(engine)) == {("first", 1), ("second", 1)}
+    assert second.state.overdue == ("charge",) and engine.calls("charge") == 1
+    [cause] = second.step("charge").waits_for
+    assert "gate bank" in cause
+    await engine.advance("20m")
+    assert (first.output, second.output) == (45, 1) and await overdue_runs(engine) == []
