@@ -4,6 +4,7 @@ import { createRootRoute, createRoute, createRouter, Link } from "@tanstack/reac
 
 import { Empty } from "./parts/basics";
 import { readSearch, type RunsSearch } from "./pure/filters";
+import { Admissions, type AdmissionsSearch } from "./screens/admissions";
 import { Gates, type GatesSearch } from "./screens/gates";
 import { Later, Stream } from "./screens/instance";
 import { Inputs, type InputsSearch } from "./screens/inputs";
@@ -71,6 +72,12 @@ const routes = [
     path: "/gates",
     component: Gates,
     validateSearch: (given: Record<string, unknown>): GatesSearch => ({ name: text(given.name), key: text(given.key) }),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/admissions",
+    component: Admissions,
+    validateSearch: (given: Record<string, unknown>): AdmissionsSearch => ({ name: text(given.name), key: text(given.key) }),
   }),
   createRoute({ getParentRoute: () => root, path: "/operations", component: Operations }),
   createRoute({ getParentRoute: () => root, path: "/workers", component: Workers }),

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import httpx
 from fastapi import FastAPI
 
-from stream_durable import App, Context, Gate, Workflow
+from stream_durable import App, Context, Gate, Single, Workflow
 from stream_durable.api.app import make_app
 from stream_durable.api.examining import Doctor
 from stream_durable.api.hub import Hub
@@ -77,7 +77,13 @@ async def receipt(ctx: Context[Any]) -> str:
 gated = Workflow("gated", gate=Gate("bank", at_once=2))
 gated.wait_signal("go")
 
-shop = App("shop", workflows=[orders, fails, held, gated])
+alone = Workflow("alone", starts=Single(busy="queue"))
+alone.wait_signal("go")
+
+once = Workflow("once", starts=Single())
+once.wait_signal("go")
+
+shop = App("shop", workflows=[orders, fails, held, gated, alone, once])
 shop.on("stock.low", start=orders, input="data", name="restock")
 shop.on(shop.topic("legacy.orders", value=dict), start=orders, id="id", name="legacy")
 
@@ -139,6 +145,8 @@ class Site:
         for number in (2, 3, 4):
             self._engine.tell(partial(client.start, orders, {"id": str(number)}, id=f"order-{number}"))
             self._engine.tell(partial(client.start, gated, {}, id=f"gated-{number}"))
+        for workflow, number in ((alone, 1), (alone, 2), (once, 1), (once, 2)):
+            self._engine.tell(partial(client.start, workflow, {}, id=f"{workflow.name}-{number}"))
         self._engine.tell(lambda: client.start(fails, {}, id="fails-1"))
         self._engine.tell(lambda: client.start(held, {}, id="held-1"))
         self._engine.tell(lambda: client.pause_queue("pick", reason="stocktake in hall 2"))

@@ -5,7 +5,7 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { lazy, Suspense, useMemo, useState, type ReactNode } from "react";
 
 import { attempts, part, post, run as runQuery, why } from "../api/client";
-import type { RunState, StepState } from "../api/models";
+import type { Explanation, RunState, StepState } from "../api/models";
 import { Failure, Problem } from "../api/problem";
 import { Ago, Copy, Empty, Icon, Sentence, Skeleton, State, Tag, Time, Took, Why } from "../parts/basics";
 import { useNow } from "../parts/clock";
@@ -364,12 +364,12 @@ function Header({ run, acts, onAct }: { run: RunState; acts: Record<string, Act>
           )}
         </Why>
       )}
-      <Facts run={run} />
+      <Facts run={run} explained={isQuiet ? undefined : explained.data} />
     </header>
   );
 }
 
-function Facts({ run }: { run: RunState }) {
+function Facts({ run, explained }: { run: RunState; explained?: Explanation }) {
   const isOver = isSettled(run.status);
   const facts: [string, ReactNode][] = [
     [
@@ -402,6 +402,24 @@ function Facts({ run }: { run: RunState }) {
     ]);
   }
   facts.push(["Steps", `${run.done} of ${run.total}`]);
+  if (run.into) {
+    facts.push([
+      "Merged into",
+      <Link key="i" className="link mono" to="/runs/$id" params={{ id: run.into }}>
+        {run.into}
+      </Link>,
+    ]);
+  }
+  if (explained?.code === "at_admission" && !isOver) {
+    // The workflow is that of the run; the key may be hidden, and the list shows which there are.
+    const { key } = explained.evidence as { key?: unknown };
+    facts.push([
+      "Waits at",
+      <Link key="a" className="link mono" to="/admissions" search={{ name: run.workflow, key: (typeof key === "string" && key) || undefined }}>
+        {run.workflow} {typeof key === "string" && key}
+      </Link>,
+    ]);
+  }
   if (run.attempt > 1) facts.push(["Attempt", String(run.attempt)]);
   if (run.parent) {
     facts.push([

@@ -16,7 +16,7 @@ import { isSignedOut, SignIn, useMe } from "./session";
 import { Palette, useCommands, type Command } from "./palette";
 
 interface Place {
-  to: "/" | "/runs" | "/inputs" | "/workflows" | "/schedules" | "/triggers" | "/operations" | "/stream" | "/gates" | "/workers" | "/later" | "/settings";
+  to: "/" | "/runs" | "/inputs" | "/workflows" | "/schedules" | "/triggers" | "/operations" | "/stream" | "/gates" | "/admissions" | "/workers" | "/later" | "/settings";
   title: string;
   icon: IconName;
   key: string;
@@ -31,6 +31,7 @@ const PLACES: readonly Place[] = [
   { to: "/triggers", title: "Triggers", icon: "k-event", key: "g e" },
   { to: "/stream", title: "Stream", icon: "stream", key: "g t" },
   { to: "/gates", title: "Gates", icon: "gates", key: "g g" },
+  { to: "/admissions", title: "Admissions", icon: "fit", key: "g a" },
   { to: "/workers", title: "Workers", icon: "workers", key: "g k" },
   { to: "/later", title: "Later", icon: "k-sleep", key: "g l" },
   { to: "/operations", title: "Operations", icon: "wrench", key: "g p" },
