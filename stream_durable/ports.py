@@ -673,6 +673,8 @@ class RunQuery(NamedTuple):
     needs_review: bool = False
     #: Only open runs that are overdue, or have overdue steps.
     overdue: bool = False
+    #: Only failed runs that were marked as reviewed, or were not.
+    reviewed: bool | None = None
     attributes: tuple[AttributeTest, ...] = ()
     #: Beginning of the id.
     id_prefix: str | None = None

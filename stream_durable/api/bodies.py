@@ -267,7 +267,7 @@ class NewScheduleBody(ScheduleBody):
 class OperationBody(Conditions):
     """An act on all runs of a filter."""
 
-    act: Literal["cancel", "pause", "resume", "retry"]
+    act: Literal["cancel", "pause", "resume", "retry", "review"]
     filter: RunConditions
     reason: Reason = ""
     compensate: bool = False

@@ -77,5 +77,7 @@ async def _act(client: AsyncClient, body: OperationBody, by: str, progress: Call
             return await client.retry_all(
                 which, whole=body.whole, reason=body.reason, by=by, progress=progress
             )
+        case "review":
+            return await client.mark_all_reviewed(which, body.reason, by=by, progress=progress)
         case _:
             assert_never(body.act)

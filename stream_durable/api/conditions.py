@@ -62,6 +62,7 @@ class RunConditions(Conditions):
     failed: bool = False
     needs_review: bool = False
     overdue: bool = False
+    reviewed: bool | None = None
     tag: Text | None = None
     queue: Text | None = None
     parent: Text | None = None

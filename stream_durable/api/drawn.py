@@ -46,7 +46,9 @@ def shown_run(state: RunState, graph: Graph, *, may_see: bool) -> dict[str, Any]
     shown: dict[str, Any] = plain(state._replace(steps={}, helpers={}), may_see=may_see)
     shown["steps"] = [_step(step, graph, may_see=may_see) for step in state.steps.values()]
     shown["helpers"] = [_step(step, graph, may_see=may_see) for step in state.helpers.values()]
-    shown["word"] = word_of_status(state.status, is_held=bool(state.needs_review))
+    shown["word"] = word_of_status(
+        state.status, is_held=bool(state.needs_review), is_reviewed=state.reviewed is not None
+    )
     shown["current"] = list(state.current)
     return shown
 

@@ -28,7 +28,7 @@ class OperationState(NamedTuple):
     """Where an operation stands."""
 
     id: str
-    #: `cancel`, `pause`, `resume` or `retry`.
+    #: `cancel`, `pause`, `resume`, `retry` or `review`.
     act: str
     status: OperationStatus
     #: How many runs were told so far, and how many matched at the beginning.

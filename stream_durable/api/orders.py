@@ -70,6 +70,16 @@ async def cancel_run(
     return ordered(caller, order)
 
 
+@router.post("/{run}/review", response_model=Ordered, status_code=202)
+async def mark_run_reviewed(
+    world: TheWorld, caller: TheCaller, run: RunId, body: ReasonBody, key: IdempotencyKey = None
+) -> Response:
+    """Mark a failed run as looked at: it needs nobody any more, until it is retried."""
+    await world.known(run)
+    order = derived(key, caller, f"review {run}")
+    return ordered(caller, await world.client.run(run).mark_reviewed(body.reason, by=caller.name, id=order))
+
+
 @router.post("/{run}/pause", response_model=Ordered, status_code=202)
 async def pause_run(
     world: TheWorld, caller: TheCaller, run: RunId, body: ReasonBody, key: IdempotencyKey = None

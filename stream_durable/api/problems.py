@@ -27,6 +27,7 @@ _STATUSES: Final[dict[str, HTTPStatus]] = {
     "id_taken": HTTPStatus.CONFLICT,
     "no_page": HTTPStatus.NOT_FOUND,
     "not_asked": HTTPStatus.CONFLICT,
+    "not_failed": HTTPStatus.CONFLICT,
     "not_found": HTTPStatus.NOT_FOUND,
     "not_signed_in": HTTPStatus.UNAUTHORIZED,
     "not_held": HTTPStatus.CONFLICT,

@@ -215,6 +215,24 @@ def redrive(
     )  # fmt: skip
 
 
+@selects
+@changes
+def review(
+    which: Selection, run: OptionalRunId = None, reason: Reason = "", by: By = None, *, change: Change
+) -> None:
+    """Mark a failed run, or all failed runs matching the options, as looked at: it needs nobody any more.
+
+    A retry takes the mark away.
+
+    Example: `stream-durable runs review order-42 --reason "paid by hand"`
+    """
+    _tell(
+        "review", run, which, change,
+        lambda handle: handle.mark_reviewed(reason, by=who(by)),
+        lambda client, chosen: client.mark_all_reviewed(chosen, reason, by=who(by), progress=_progress),
+    )  # fmt: skip
+
+
 @changes
 def again(
     run: RunId,
@@ -260,7 +278,7 @@ def tell_one(
     verb: str, run: str, change: Change, order: Callable[[RunHandle], Awaitable[str]], what: str = ""
 ) -> None:
     async def act(client: AsyncClient) -> str:
-        found = await _found(run, may_have_ended=verb == "retry")
+        found = await _found(run, may_have_ended=verb in ("retry", "review"))
         await order(client.run(found))
         return found
 

@@ -81,6 +81,7 @@ for order in (
     orders.resume,
     orders.skip,
     orders.retry,
+    orders.review,
     orders.complete,
     orders.fail,
     run_changes.change,

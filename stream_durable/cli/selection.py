@@ -73,6 +73,10 @@ class Selection(NamedTuple):
     overdue: Annotated[
         bool, typer.Option("--overdue", help="Only open runs past their due time, or with such steps.")
     ] = False
+    reviewed: Annotated[
+        bool | None,
+        typer.Option("--reviewed/--unreviewed", help="Only failed runs that are, or are not, reviewed."),
+    ] = None
     tag: Annotated[str | None, typer.Option("--tag", help="Only with this tag.")] = None
     queue: Annotated[str | None, typer.Option("--queue", help="Only runs started on this queue.")] = None
     parent: Annotated[
@@ -136,6 +140,7 @@ class Selection(NamedTuple):
             failed=self.failed,
             needs_review=self.needs_review,
             overdue=self.overdue,
+            reviewed=self.reviewed,
             tag=self.tag,
             queue=self.queue,
             parent=parent,

@@ -98,6 +98,7 @@ class BlockingRun(_Facade, Generic[Out]):
     cancel_step = _Blocking(RunHandle.cancel_step)
     skip_step = _Blocking(RunHandle.skip_step)
     retry = _Blocking(RunHandle.retry)
+    mark_reviewed = _Blocking(RunHandle.mark_reviewed)
     change = _Blocking(RunHandle.change)
 
     def __init__(self, loop: _Loop, handle: RunHandle[Out]) -> None:

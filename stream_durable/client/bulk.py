@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 from stream_durable.client.edge import Edge
-from stream_durable.client.filter import LOST, OPEN, RunFilter
+from stream_durable.client.filter import LOST, MARKED, OPEN, RunFilter
 from stream_durable.client.together import Progress, order_all
-from stream_durable.core.messages import CancelRun, PauseRun, ResumeRun, RetryRun
+from stream_durable.core.format import REVIEWED
+from stream_durable.core.messages import CancelRun, MarkReviewed, PauseRun, ResumeRun, RetryRun
 from stream_durable.core.status import CANCELLED, CANCELLING, COMPENSATING, COMPENSATION_FAILED, PAUSED
 
 #: Statuses of runs not yet being ended.
@@ -99,4 +101,17 @@ class BulkOrders:
             among = _GOING
         return await order_all(
             self._edge, which.query(among, self._edge.now()), order, "retry runs", progress
+        )
+
+    async def mark_all_reviewed(
+        self, which: RunFilter, reason: str = "", *, by: str = "", progress: Progress | None = None
+    ) -> int:
+        """Mark the matching failed runs as looked at; return their number."""
+
+        def order(run: str) -> MarkReviewed:
+            return MarkReviewed(key=run, id=uuid4().hex, format=REVIEWED, reason=reason, by=by)
+
+        only = replace(which, reviewed=False)
+        return await order_all(
+            self._edge, only.query(MARKED, self._edge.now()), order, "mark runs as reviewed", progress
         )

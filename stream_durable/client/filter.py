@@ -34,6 +34,8 @@ OPEN: Final = frozenset({PENDING, RUNNING, WAITING, PAUSED, CANCELLING, COMPENSA
 TRIGGERS: Final = ("client", "event", "schedule", "parent")
 #: Statuses of runs that ended without success.
 LOST: Final = frozenset({FAILED, COMPENSATED, COMPENSATION_FAILED})
+#: Statuses of runs that need somebody until they are retried or marked as reviewed.
+MARKED: Final = frozenset({FAILED, COMPENSATION_FAILED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,8 @@ class RunFilter:
     needs_review: bool = False
     #: Only open runs that have missed their due time, or have steps that did.
     overdue: bool = False
+    #: Only failed runs that somebody has marked as reviewed, or that nobody has.
+    reviewed: bool | None = None
     tag: str | None = None
     #: The queue of steps without a queue.
     queue: str | None = None
@@ -94,7 +98,8 @@ class RunFilter:
         Durations count back from `now`, by default the time of this machine.
         """
         chosen = _statuses(self.status)
-        for narrower in (LOST if self.failed else None, among):
+        marked = None if self.reviewed is None else MARKED
+        for narrower in (LOST if self.failed else None, marked, among):
             if narrower is not None:
                 chosen = chosen & narrower if chosen else narrower
                 if not chosen:
@@ -115,6 +120,7 @@ class RunFilter:
             unasked=self.failed or among is LOST,
             needs_review=self.needs_review,
             overdue=self.overdue,
+            reviewed=self.reviewed,
             attributes=tuple(one.test() for one in self.where),
             attribute_text=self.attribute_text,
             id_prefix=self.id_prefix,

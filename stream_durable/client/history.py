@@ -33,7 +33,7 @@ class Happening(NamedTuple):
 
 def course(state: RunState) -> list[Happening]:
     """Return the course of a run and its steps, with requests and what people did, oldest first."""
-    found = [*_beginning(state), *_changed(state)]
+    found = [*_beginning(state), *_changed(state), *_reviewed(state)]
     for name, step in state.steps.items():
         found += _of_step(name, step)
     for name, step in state.helpers.items():
@@ -97,6 +97,11 @@ def _beginning(state: RunState) -> Iterator[Happening]:
         if request is not None:
             late = " (late)" if request.is_late else ""
             yield Happening(request.at, f"{kind} requested{late}", text=request.reason)
+
+
+def _reviewed(state: RunState) -> Iterator[Happening]:
+    if (mark := state.reviewed) is not None:
+        yield Happening(mark.at, "reviewed", by=mark.by, text=mark.reason)
 
 
 def _changed(state: RunState) -> Iterator[Happening]:

@@ -12,7 +12,7 @@ from stream_durable.core.run.again import failed_steps
 from stream_durable.core.run.entering import taker_of
 from stream_durable.core.run.review import held_steps
 from stream_durable.core.run.state import Run
-from stream_durable.core.status import MERGED, PENDING
+from stream_durable.core.status import COMPENSATION_FAILED, FAILED, MERGED, PENDING
 
 _NAMES_SHOWN: Final = 20
 
@@ -34,6 +34,13 @@ def check_step(run: Run, name: str) -> int:
     shown = ", ".join(list(graph.names)[:_NAMES_SHOWN])
     meant = f": is {close[0]!r} meant?" if close else f"; it has {shown}"
     raise RejectedError("unknown_step", f"run {run.id!r} has no step {name[:128]!r}{meant}")
+
+
+def check_reviewed(run: Run) -> None:
+    """Refuse to mark a run that has not failed."""
+    if run.status not in (FAILED, COMPENSATION_FAILED):
+        text = f"run {run.id!r} has not failed: only a failed run is marked as reviewed"
+        raise RejectedError("not_failed", text)
 
 
 def check_retry(run: Run, order: RetryRun) -> None:

@@ -8,11 +8,20 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Unpack
 
 from stream_durable.client.changing import ChangeOptions, change_of
-from stream_durable.client.orders import check_end_step, check_retry
+from stream_durable.client.orders import check_end_step, check_retry, check_reviewed
 from stream_durable.client.step_ender import StepEnder
 from stream_durable.core.errors import TransientError
+from stream_durable.core.format import REVIEWED
 from stream_durable.core.lifecycle import RunEvent
-from stream_durable.core.messages import CancelRun, CancelStep, PauseRun, ResumeRun, RetryRun, SkipStep
+from stream_durable.core.messages import (
+    CancelRun,
+    CancelStep,
+    MarkReviewed,
+    PauseRun,
+    ResumeRun,
+    RetryRun,
+    SkipStep,
+)
 from stream_durable.core.run.rows import RunRow
 from stream_durable.sdk.given import drawn
 
@@ -133,6 +142,21 @@ class RunOrders(StepEnder):
             await self._tell(message)
             await self._until_retried(events, message.id)
         return message.id
+
+    async def mark_reviewed(
+        self,
+        reason: str = "",
+        *,
+        by: str = "",
+        id: str | None = None,  # noqa: A002 - the word for it everywhere
+    ) -> str:
+        """Mark a failed run as looked at: it needs nobody any more, until it is retried.
+
+        Raises `RejectedError` for a run that has not failed.
+        """
+        check_reviewed(await self._thawed())
+        order = MarkReviewed(key=self.id, id=id or drawn(), format=REVIEWED, reason=reason, by=by)
+        return await self._tell(order)
 
     async def _until_retried(self, events: AsyncIterator[RunEvent], order: str) -> None:
         patience = self._edge.patience_seconds

@@ -187,6 +187,8 @@ class RunState(NamedTuple):
     overdue_since: datetime | None = None
     #: The run that took this one in, if `starts=` merged this one.
     into: str | None = None
+    #: Who has marked the failed run as looked at since the latest retry, and why; None: nobody.
+    reviewed: Request | None = None
 
     @property
     def overdue(self) -> tuple[str, ...]:
@@ -266,6 +268,7 @@ def _run_state(stored: StoredRun, run: Run | None, counts: Mapping[str, int]) ->
         expected=None if requests is None else moment(requests.expected or None),
         overdue_since=None if requests is None else moment(requests.overdue_since or None),
         into=taker_of(requests),
+        reviewed=None if requests is None else _request(requests.reviewed),
     )
 
 

@@ -57,6 +57,9 @@ HOLD: Final = 2
 #: The format of admissions, and of runs that ask them.
 ADMISSIONS: Final = 2
 
+#: The format of marks on failed runs.
+REVIEWED: Final = 2
+
 #: So far beyond ours a format is made up: to wait for it would hold a partition for ever.
 FORMATS_AHEAD_MAX: Final = 100
 

@@ -237,6 +237,17 @@ class RetryRun(RunMessage, kw_only=True, tag="run.retry"):
     by: OptionalText = ""
 
 
+class MarkReviewed(RunMessage, kw_only=True, tag="run.reviewed"):
+    """A person has looked at a failed run, which needs nobody any more until it is retried."""
+
+    id: Text
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    #: Who, under any name.
+    by: OptionalText = ""
+    reason: Comment = ""
+
+
 class ReviewMessage(RunMessage, kw_only=True):
     """A person decides about a held step."""
 
@@ -1454,6 +1465,7 @@ AnyMessage = (
     | RunMerged
     | RunFollowed
     | RequestDoubted
+    | MarkReviewed
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -1549,4 +1561,5 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     RunMerged,
     RunFollowed,
     RequestDoubted,
+    MarkReviewed,
 )

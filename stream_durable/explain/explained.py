@@ -30,7 +30,7 @@ from stream_durable.explain.moving import Ending, Undoing
 from stream_durable.explain.partition import partition_trouble
 from stream_durable.explain.phrases import Times
 from stream_durable.explain.reason import RUN, Reason, Word, urgency
-from stream_durable.explain.settled import Cancelled, Compensated, Completed, Merged
+from stream_durable.explain.settled import Cancelled, Compensated, Completed, Merged, Reviewed
 from stream_durable.explain.snapshot import Snapshot, moment
 from stream_durable.explain.steps import before_run, paused, step_reason
 from stream_durable.explain.stopped import CompensationFailed, Failed
@@ -143,6 +143,10 @@ def _ended(run: Run) -> Reason:
     failure, since = run.failure or Failure(""), moment(run.ended)
     request = run.cancel_request
     by, reason = ("", "") if request is None else (request.by, request.reason)
+    if run.requests is not None and (mark := run.requests.reviewed) is not None:
+        return Reviewed(
+            since=since, by=mark.by, reason=mark.reason, failure=failure.code, message=failure.message
+        )
     match run.status:
         case _ if run.status == COMPENSATION_FAILED:
             return _not_undone(run)

@@ -25,7 +25,7 @@ from stream_durable.core.status import (
     WAITING,
 )
 from stream_durable.explain.phrases import counted, quoted
-from stream_durable.explain.reason import Word
+from stream_durable.explain.reason import Word, named
 
 _WORDS: Final[dict[str, Word]] = {
     FAILED: "Needs review", COMPENSATION_FAILED: "Needs review", PAUSED: "Blocked", PENDING: "Waiting",
@@ -55,12 +55,15 @@ def word_of(row: Listed) -> Word:
 
     Without a look at steps, a run held up by a gate, a queue or a partition is `Running` or `Waiting`.
     """
-    return word_of_status(row.status, is_held=_held(row))
+    requests = None if row.requests is None else thaw_requests(row.requests)
+    if requests is None:
+        return _WORDS[row.status]
+    return word_of_status(row.status, is_held=requests.held > 0, is_reviewed=requests.reviewed is not None)
 
 
-def word_of_status(status: str, *, is_held: bool) -> Word:
-    """Return the operator's word for the status of a run, with or without a held step."""
-    return "Needs review" if is_held else _WORDS[status]
+def word_of_status(status: str, *, is_held: bool, is_reviewed: bool) -> Word:
+    """Return the operator's word for the status of a run, with or without a held step or a mark."""
+    return "Needs review" if is_held else "Done" if is_reviewed else _WORDS[status]
 
 
 def brief(row: Listed) -> str:
@@ -76,7 +79,9 @@ def brief(row: Listed) -> str:
     steps = f"{row.done} of {row.total} steps are done"
     match row.status:
         case "failed" | "compensated" | "compensation_failed" | "compensating" if failure is not None:
-            return _failed(row.status, failure)
+            mark = None if requests is None else requests.reviewed
+            reviewed = "" if mark is None else f", reviewed{named(mark.by, mark.reason)}"
+            return f"{_failed(row.status, failure)}{reviewed}"
         case "paused" if pause is not None:
             return f"paused{f' by {pause.by}' if pause.by else ''}{quoted(pause.reason)}"
         case "cancelling" | "cancelled" if cancel is not None:
@@ -101,11 +106,6 @@ def _before(entry: Entry) -> str:
         return f"waits for a place at gate {name}{f': {key}' if key else ''}"
     _, _, key = entry.admission.partition(CHILD_MARK)
     return f"waits to be let in{f': {key}' if key else ''}"
-
-
-def _held(row: Listed) -> bool:
-    requests = None if row.requests is None else thaw_requests(row.requests)
-    return requests is not None and requests.held > 0
 
 
 def _failed(status: str, failure: Failure) -> str:

@@ -33,6 +33,21 @@ class Compensated(Reason, code="compensated", word="Done", check="run"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reviewed(Reason, code="reviewed", word="Done", check="run"):
+    """The run failed, and a person has looked at it."""
+
+    by: str
+    reason: str
+    failure: str
+    message: str
+
+    def text(self, subject: str, at: Times) -> str:
+        """Return the sentence."""
+        failed = f"{self.failure}{quoted(self.message)}"
+        return f"{subject} failed{self.was(at)} with {failed}, and was reviewed{named(self.by, self.reason)}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cancelled(Reason, code="cancelled", word="Done", check="run"):
     """Cancelled, or not begun before the end of the run."""
 

@@ -10,14 +10,19 @@ import msgspec
 from stream_durable.core.failure import Failure
 from stream_durable.core.run.rows import RunRow
 from stream_durable.core.status import COMPENSATION_FAILED, FAILED
+from stream_durable.memory.run_lists import is_reviewed
 from stream_durable.ports import FailureCause, RunFlow
 
 _failure = msgspec.json.Decoder(Failure).decode
 
 
 def failure_causes(rows: Iterable[RunRow], since: int, runs_max: int) -> list[FailureCause]:
-    """Group the newest failed runs by cause."""
-    failed = [row for row in rows if row.status in (FAILED, COMPENSATION_FAILED) and row.created >= since]
+    """Group the newest failed runs that nobody has reviewed, by cause."""
+    failed = [
+        row
+        for row in rows
+        if row.status in (FAILED, COMPENSATION_FAILED) and row.created >= since and not is_reviewed(row)
+    ]
     failed.sort(key=lambda row: row.created, reverse=True)
     groups: dict[tuple[str, str, str, str], list[RunRow]] = {}
     for row in failed[:runs_max]:

@@ -44,6 +44,7 @@ def matches(row: RunRow, query: RunQuery) -> bool:
         and not (query.unasked and was_asked_for(row))
         and not (query.needs_review and b'"held":' not in (row.requests or b""))
         and not (query.overdue and b'"overdue":' not in (row.requests or b""))
+        and query.reviewed in (None, is_reviewed(row))
         and row.id.startswith(query.id_prefix or "")
         and _is_started(row, query)
         and _has_failed(row, query)
@@ -56,6 +57,12 @@ def was_asked_for(row: RunRow) -> bool:
     failure = None if row.failure is None else msgspec.json.decode(row.failure, type=Failure)
     is_cancelled = failure is not None and failure.code == "cancelled" and failure.step is None
     return row.status == COMPENSATED and is_cancelled
+
+
+def is_reviewed(row: RunRow) -> bool:
+    """Return whether somebody has marked a failed run as reviewed."""
+    requests = thaw_requests(row.requests)
+    return requests is not None and requests.reviewed is not None
 
 
 def summary(row: RunRow) -> RunSummary:

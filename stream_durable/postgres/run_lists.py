@@ -72,7 +72,7 @@ def conditions(query: RunQuery) -> tuple[Any, ...]:
         query.updated_before,
         None if query.input_text is None else query.input_text.encode(),
         query.unasked,
-        query.needs_review | query.overdue << 1,
+        _flags(query),
         query.id_prefix,
         None if query.id_prefix is None else query.id_prefix + LAST,
         query.attribute_text,
@@ -81,6 +81,12 @@ def conditions(query: RunQuery) -> tuple[Any, ...]:
         query.failure_code,
         query.failed_step,
     )
+
+
+def _flags(query: RunQuery) -> int:
+    """Return what requests to the run are held to, a bit for each."""
+    is_reviewed, is_not_reviewed = query.reviewed is True, query.reviewed is False
+    return query.needs_review | query.overdue << 1 | is_reviewed << 2 | is_not_reviewed << 3
 
 
 def _tests(query: RunQuery) -> list[Any]:

@@ -109,6 +109,7 @@ class Engine(Teller):
     pause_all = Told(AsyncClient.pause_all)
     resume_all = Told(AsyncClient.resume_all)
     retry_all = Told(AsyncClient.retry_all)
+    mark_all_reviewed = Told(AsyncClient.mark_all_reviewed)
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

@@ -61,6 +61,7 @@ class TestedRun(Teller):
     cancel_step = Told(RunHandle.cancel_step)
     skip_step = Told(RunHandle.skip_step)
     retry = Told(RunHandle.retry)
+    mark_reviewed = Told(RunHandle.mark_reviewed)
     change = Told(RunHandle.change)
     signal = Told(RunHandle.signal)
     answer = Told(RunHandle.answer)

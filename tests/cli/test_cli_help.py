@@ -43,6 +43,7 @@ def test_all_commands_of_the_reference_are_there() -> None:
         "new", "init", "top",
         "dev", "demo", "up", "reconciler", "worker", "ingress", "publish", "signal", "bench",
         "runs start", "runs list", "runs show", "runs cancel", "workflows list", "workflows show",
+        "runs review",
         "runs count", "runs pause", "runs resume", "runs skip", "runs retry", "runs again", "runs children",
         "runs complete", "runs fail", "runs change",
         "runs tree", "runs attempts", "runs logs", "runs history", "runs output", "runs value", "runs ask",

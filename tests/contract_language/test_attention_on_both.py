@@ -7,7 +7,7 @@ from datetime import UTC
 import pytest
 
 from stream_durable import Breaker, Fail, Retry, Workflow
-from stream_durable.client import Attention
+from stream_durable.client import Attention, RunFilter
 from stream_durable.testing import Engine
 
 pytestmark = [
@@ -60,6 +60,14 @@ async def test_failures_are_grouped_by_cause_and_undone_ones_come_first(engine: 
     )
     assert found.needs[1].sentence.endswith(": shop-2.")
     assert found.needs[0].sentence.startswith("1 run of workflow undone could not be undone after boom")
+    await engine.run("undone-0").mark_reviewed("undone by hand", by="ann")
+    await engine.run("shop-2").mark_reviewed("paid", by="tom")
+    await engine.until_idle()
+    left = (await of(engine)).needs
+    assert [(need.affected, need.evidence["last_run"]) for need in left] == [(2, "shop-1"), (1, "mail-0")]
+    marked = await engine.list(RunFilter(reviewed=True))
+    assert {(one.id, one.word) for one in marked.runs} == {("undone-0", "Done"), ("shop-2", "Done")}
+    assert (await engine.count(RunFilter(reviewed=False))).found == 3
 
 
 async def test_what_is_held_up_or_about_to_expire(engine: Engine) -> None:

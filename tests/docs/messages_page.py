@@ -126,7 +126,7 @@ know.
 
 #: Who writes what.
 WRITERS: Final = {
-    "client": "run.pause run.resume step.cancel "
+    "client": "run.pause run.resume run.reviewed step.cancel "
     "input.claim input.assign input.comment run.inquire later.cancel "
     "gate.set gate.reset breaker.probe schedule.set schedule.pause schedule.resume schedule.delete schedule.trigger schedule.backfill",
     "client, ingress": "run.cancel run.retry step.skip held.complete held.fail run.change_held run.start_signal later.send input.answer step.complete step.fail step.heartbeat",

@@ -45,6 +45,7 @@ from stream_durable.core.messages import (
     EventUnkeyed,
     FailHeld,
     FormatRaised,
+    MarkReviewed,
     PlaceGiven,
     RequestDoubted,
     RetryRun,
@@ -71,8 +72,8 @@ encode = msgspec.json.Encoder(order="deterministic").encode
 #: `features/test_e11_starts`.
 ELSEWHERE = (
     ChangeHeld, ChannelContinued, CommandsLost, CompleteHeld, EventUnkeyed, FailHeld, FormatRaised,
-    PlaceGiven, RequestDoubted, RulesDeclared, RunAdmitted, RunFollowed, RunMerged, StartScheduled,
-    StartTriggered, WaitChecked,
+    MarkReviewed, PlaceGiven, RequestDoubted, RulesDeclared, RunAdmitted, RunFollowed, RunMerged,
+    StartScheduled, StartTriggered, WaitChecked,
 )  # fmt: skip
 
 

@@ -75,6 +75,7 @@ from stream_durable.core.messages import (
     InquireRun,
     LaterTimerFired,
     LogLine,
+    MarkReviewed,
     PauseRun,
     PauseSchedule,
     PlaceAsked,
@@ -693,3 +694,5 @@ ORDERED = [
     )
 ]  # fmt: skip
 MESSAGES += ORDERED
+REVIEW: dict[str, Any] = {"key": RUN, "id": "m12", "format": 2}
+MESSAGES += [MarkReviewed(**REVIEW), MarkReviewed(**REVIEW, by="Zoë", reason="paid by hand")]

@@ -312,6 +312,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run}/review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Mark Run Reviewed
+         * @description Mark a failed run as looked at: it needs nobody any more, until it is retried.
+         */
+        post: operations["mark_run_reviewed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run}/pause": {
         parameters: {
             query?: never;
@@ -2772,7 +2792,7 @@ export interface components {
              * Act
              * @enum {string}
              */
-            act: "cancel" | "pause" | "resume" | "retry";
+            act: "cancel" | "pause" | "resume" | "retry" | "review";
             filter: components["schemas"]["RunConditions"];
             /**
              * Reason
@@ -3353,6 +3373,8 @@ export interface components {
              * @default false
              */
             overdue: boolean;
+            /** Reviewed */
+            reviewed?: boolean | null;
             /** Tag */
             tag?: string | null;
             /** Queue */
@@ -3551,6 +3573,7 @@ export interface components {
             overdue_since: string | null;
             /** Into */
             into: string | null;
+            reviewed: components["schemas"]["Request"] | null;
             /**
              * Word
              * @enum {string}
@@ -4091,6 +4114,7 @@ export interface operations {
                 failed?: boolean;
                 needs_review?: boolean;
                 overdue?: boolean;
+                reviewed?: boolean | null;
                 tag?: string | null;
                 queue?: string | null;
                 parent?: string | null;
@@ -4284,6 +4308,7 @@ export interface operations {
                 failed?: boolean;
                 needs_review?: boolean;
                 overdue?: boolean;
+                reviewed?: boolean | null;
                 tag?: string | null;
                 queue?: string | null;
                 parent?: string | null;
@@ -4383,6 +4408,7 @@ export interface operations {
                 failed?: boolean;
                 needs_review?: boolean;
                 overdue?: boolean;
+                reviewed?: boolean | null;
                 tag?: string | null;
                 queue?: string | null;
                 parent?: string | null;
@@ -5380,6 +5406,99 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["CancelBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ordered"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    mark_run_reviewed: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A request that is repeated with its key, by the same caller, changes nothing more. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The id of the run; a slash is written as `%2F`. */
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonBody"];
             };
         };
         responses: {

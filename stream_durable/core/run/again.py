@@ -70,6 +70,7 @@ def forget_outcome(run: Run, out: Effects) -> None:
         run.requests.past_cancel = run.requests.cancel
         run.requests.cancel = run.requests.late_cancel = None
         run.requests.left_ms = None
+        run.requests.reviewed = None
     if run.due is not None:
         set_run_due(run, None, out)
 

@@ -6,7 +6,15 @@ from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RUN_PAUSED, RUN_RESUMED, RUN_RETRIED
-from stream_durable.core.messages import CancelStep, PauseRun, ResumeRun, RetryRun, RunContinued, SkipStep
+from stream_durable.core.messages import (
+    CancelStep,
+    MarkReviewed,
+    PauseRun,
+    ResumeRun,
+    RetryRun,
+    RunContinued,
+    SkipStep,
+)
 from stream_durable.core.run import beside, context, decisions, due, entering, portions, review, undoing
 from stream_durable.core.run.advance import react, work_off
 from stream_durable.core.run.again import (
@@ -27,7 +35,7 @@ from stream_durable.core.run.from_outside import Decision
 from stream_durable.core.run.groups import has_ended
 from stream_durable.core.run.say import say_run, set_run_due, time_limit
 from stream_durable.core.run.state import Request, Requests, Run
-from stream_durable.core.status import CANCELLED, PENDING, SKIPPED, Outcome
+from stream_durable.core.status import CANCELLED, COMPENSATION_FAILED, FAILED, PENDING, SKIPPED, Outcome
 
 
 def pause(run: Run, message: PauseRun, now: int, out: Effects) -> Outcome:
@@ -86,6 +94,18 @@ def cancel_step(run: Run, message: CancelStep, now: int, out: Effects) -> Outcom
 def skip_step(run: Run, message: SkipStep, now: int, out: Effects) -> Outcome:
     """Skip a step, and go on without."""
     return _end_by_hand(run, message, SKIPPED, now, out)
+
+
+def mark_reviewed(run: Run, message: MarkReviewed, now: int, out: Effects) -> Outcome:
+    """Record that somebody has looked at a failed run."""
+    if run.has_seen(message.id):
+        return Outcome.DUPLICATE
+    if run.status not in (FAILED, COMPENSATION_FAILED):
+        return Outcome.LATE
+    requests = run.requests = run.requests or Requests()
+    requests.remember(message.id)
+    requests.reviewed = Request(message.id, now, message.reason, by=message.by)
+    return Outcome.APPLIED
 
 
 def retry(run: Run, message: RetryRun, now: int, out: Effects) -> Outcome:
@@ -231,6 +251,7 @@ def _merge(run: Run, data: bytes) -> None:
 
 
 HANDLERS: Handlers = {
+    MarkReviewed: mark_reviewed,
     PauseRun: pause,
     ResumeRun: resume,
     CancelStep: cancel_step,

@@ -211,6 +211,8 @@ class Requests(msgspec.Struct, omit_defaults=True):
     #: What people changed, oldest first, and the input since.
     changes: tuple[Changed, ...] = ()
     input: OptionalRaw = None
+    #: That somebody has looked at the failed run, since the latest retry.
+    reviewed: Request | None = None
 
     def remember(self, order: str) -> None:
         """Record an applied request."""

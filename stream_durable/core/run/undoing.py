@@ -62,6 +62,7 @@ def _reopen(run: Run, which: set[int], now: int, out: Effects) -> None:
     run.ended = None
     if run.requests is not None:
         run.requests.pause = None
+        run.requests.reviewed = None
     which |= {i for i in run.steps if run.graph.is_helper(i) and not helped(run.graph.names[i])}
     reset(run, which, (), out)
     say_run(run, RUN_RETRIED, now, out)

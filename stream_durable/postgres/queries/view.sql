@@ -31,6 +31,8 @@
   )
   and ($15::integer & 1 = 0 or (requests is not null and position('"held":'::bytea in requests) > 0))
   and ($15::integer & 2 = 0 or (requests is not null and position('"overdue":'::bytea in requests) > 0))
+  and ($15::integer & 4 = 0 or convert_from(requests, 'UTF8')::json -> 'reviewed' is not null)
+  and ($15::integer & 8 = 0 or convert_from(requests, 'UTF8')::json -> 'reviewed' is null)
   and ($16::text is null or id >= $16)
   and ($17::text is null or id < $17)
   and ($18::text is null or exists (
@@ -394,11 +396,12 @@ order by ordinal
 limit $3
 
 -- name: view_failure_causes
--- At most $3 causes of the $2 newest runs that failed, of those created since $1.
+-- At most $3 causes of the $2 newest runs that failed and nobody has reviewed, of those created since $1.
 with failed as (
   select id, workflow, status, ended, convert_from(failure, 'UTF8')::json as failure
   from run
   where failure is not null and status in ('failed', 'compensation_failed') and created >= $1
+    and convert_from(requests, 'UTF8')::json -> 'reviewed' is null
   order by created desc
   limit $2
 )
