@@ -11,7 +11,7 @@ from stream_durable.core.admission import rows
 from stream_durable.core.admission.rows import AdmissionRow, MemberRow
 from stream_durable.core.admission.rule import BatchRule, SingleRule
 from stream_durable.core.lifecycle import RUN_STARTED
-from stream_durable.core.messages import AdmissionAsked, AdmissionLeft, RunAdmitted
+from stream_durable.core.messages import AdmissionAsked, AdmissionLeft, RunAdmitted, RunMerged
 from stream_durable.core.run.entering import taker_of
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import CANCELLED, MERGED
@@ -82,8 +82,10 @@ def inputs_are_given_once(world: World, oracle: Oracle) -> Iterator[str]:
     """Who is given all inputs has those of the runs merged into it, in bounds, and no other run has them."""
     members: dict[str, list[Run]] = defaultdict(list)
     for run in _meeting(oracle):
-        if run.status == MERGED:
-            members[taker_of(run.requests) or ""].append(run)
+        for folded in oracle.applied.get(run.id, ()):
+            # It may have been retried since.
+            if isinstance(folded.message, RunMerged) and run not in members[folded.message.into]:
+                members[folded.message.into].append(run)
     for run in () if world.lives.has_losses else _meeting(oracle):
         starts = run.graph.definition.starts
         given = [] if run.inputs is None else [bytes(each) for each in _inputs(run.inputs)]
@@ -91,10 +93,8 @@ def inputs_are_given_once(world: World, oracle: Oracle) -> Iterator[str]:
             yield f"{run.id} was given {len(given)} inputs, and {starts.rule.size} are the most"
         if given and run.started is not None and not _was_retried(members[run.id]):
             wanted = Counter([*(bytes(one.input) for one in members[run.id]), bytes(run.input)])
-            # A cancellation that comes once a start was taken in does not take its input out, and a merged
-            # run that is retried begins with its own once more.
-            excused = _given_up(oracle, run) + _retried(oracle, run)
-            over = Counter(given) - wanted - Counter(bytes(one.input) for one in excused)
+            # A cancellation that comes once a start was taken in does not take its input out.
+            over = Counter(given) - wanted - Counter(bytes(one.input) for one in _given_up(oracle, run))
             if wanted - Counter(given) or over:
                 yield f"{run.id} was given {given}, and took in {[one.id for one in members[run.id]]}"
 
@@ -118,17 +118,6 @@ def _given_up(oracle: Oracle, taker: Run) -> list[Run]:
         run
         for run in _meeting(oracle)
         if run.graph.definition.name == name and run.started is None and run.status == CANCELLED
-    ]
-
-
-def _retried(oracle: Oracle, taker: Run) -> list[Run]:
-    """Return the other runs of the same workflow that were retried."""
-    name = taker.graph.definition.name
-    return [
-        run
-        for run in _meeting(oracle)
-        if run is not taker and run.graph.definition.name == name
-        if _was_retried([run])
     ]
 
 

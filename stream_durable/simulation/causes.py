@@ -149,9 +149,11 @@ def _without_kept(command: Command | CancelAttempt) -> bytes:
 
 
 def _without_moment(command: Command | CancelAttempt) -> bytes:
+    """Encode a command without what may have changed until it is requested again."""
     if isinstance(command, Command):
         command = msgspec.structs.replace(
             command,
+            input=msgspec.Raw(),
             context=None,
             outputs={},
             losses=0,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from stream_durable.core.messages import EventPublished, ResumeRun, SignalRun, StartRun
 from stream_durable.memory.broker import Broker
@@ -27,6 +28,7 @@ class Clients:
         self._broker = broker
         self._store = store
         self._tasks: list[asyncio.Task[None]] = []
+        self._person: asyncio.Task[None] | None = None
         #: What was acknowledged to them.
         self.acknowledged: list[Sent] = []
         #: What they have sent that makes no sense, as (topic, key, value).
@@ -37,17 +39,19 @@ class Clients:
         """Whether all scripts have been worked through."""
         return all(task.done() for task in self._tasks)
 
-    def begin(self, plan: Plan) -> None:
-        """Work through a plan."""
+    def begin(self, plan: Plan, reviewing: Coroutine[Any, Any, None]) -> None:
+        """Work through a plan, with a person beside who is never done."""
+        self._person = self._weather.loop.create_task(reviewing)
         for number, script in enumerate(plan.scripts):
             process = Process(self._weather, f"client-{number}")
             self._tasks.append(self._weather.loop.create_task(self._send(process, script)))
 
     async def end(self) -> None:
         """Leave the rest unsent."""
-        for task in self._tasks:
+        tasks = [*self._tasks, *([] if self._person is None else [self._person])]
+        for task in tasks:
             task.cancel()
-        await asyncio.wait([*self._tasks, asyncio.ensure_future(asyncio.sleep(0))])
+        await asyncio.wait([*tasks, asyncio.ensure_future(asyncio.sleep(0))])
 
     def insist_on(self, record: Record) -> bool:
         """Return whether a client repeats a message without effect: a run needs the message to end."""

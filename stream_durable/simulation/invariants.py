@@ -46,6 +46,7 @@ from stream_durable.simulation.delivery import DELIVERY
 from stream_durable.simulation.due import DUE, expected
 from stream_durable.simulation.emitted import EMITTED
 from stream_durable.simulation.gates import GATES
+from stream_durable.simulation.held import HELD_STEPS
 from stream_durable.simulation.oracle import Oracle, Place
 from stream_durable.simulation.promises import PROMISES
 from stream_durable.simulation.schedules import SCHEDULES
@@ -369,6 +370,7 @@ CHECKS: tuple[Check, ...] = (
     *GATES,
     *ADMISSIONS,
     *DUE,
+    *HELD_STEPS,
 )
 
 

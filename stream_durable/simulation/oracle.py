@@ -36,6 +36,7 @@ from stream_durable.core.messages import (
     AttemptReturned,
     Attribute,
     CancelStep,
+    ChangeHeld,
     Emission,
     InputMessage,
     InquireRun,
@@ -43,6 +44,7 @@ from stream_durable.core.messages import (
     OutsideMessage,
     PlaceGiven,
     RetryRun,
+    ReviewMessage,
     RunAdmitted,
     ScheduleOrder,
     SkipStep,
@@ -70,10 +72,13 @@ Place = tuple[int, int, int]
 #: (kind, key, name) of a timer.
 TimerKey = tuple[str, str, str]
 #: What a client may order at a moment at which it makes no sense, and how that is refused.
-_ORDERS = (CancelStep, SkipStep, RetryRun, InputMessage, OutsideMessage, InquireRun, ScheduleOrder)
+_ORDERS = (
+    CancelStep, SkipStep, RetryRun, InputMessage, OutsideMessage, InquireRun, ScheduleOrder, ReviewMessage,
+    ChangeHeld,
+)  # fmt: skip
 _UNTIMELY = ("not_begun", "nothing_to_retry", "undo_first", "unknown_step", "not_asked", "invalid_answer",
              "unknown_attempt", "unknown_answer", "unknown_schedule", "schedule_exists",
-             "bad_moment")  # fmt: skip
+             "bad_moment", "not_held")  # fmt: skip
 
 
 class Judged(NamedTuple):

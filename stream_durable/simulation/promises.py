@@ -25,9 +25,11 @@ from stream_durable.core.messages import (
     AttemptFinished,
     AttemptJumped,
     CancelStep,
+    ChangeHeld,
     Message,
     ResumeRun,
     RetryRun,
+    ReviewMessage,
     SkipStep,
 )
 from stream_durable.core.names import helped, is_undo, undo_name
@@ -279,6 +281,8 @@ def the_context_holds_nothing_else(world: World, oracle: Oracle) -> Iterator[str
 def _keys_put(message: Message) -> Iterator[str]:
     if isinstance(message, ResumeRun) and message.context is not None:
         yield from msgspec.json.decode(message.context)
+    elif isinstance(message, ChangeHeld):
+        yield from message.context
     elif isinstance(message, AttemptEnd):
         for change in message.changes:
             yield from [change.key] if change.key else msgspec.json.decode(change.value)
@@ -328,7 +332,7 @@ def what_was_done_is_undone(world: World, oracle: Oracle) -> Iterator[str]:
 
 def _is_undisturbed(world: World, oracle: Oracle, run: Run) -> bool:
     """Say whether neither the weather nor a person had a hand in a run."""
-    orders = (CancelStep, SkipStep, RetryRun)
+    orders = (CancelStep, SkipStep, RetryRun, ReviewMessage)
     return not world.weather.hits and not any(
         isinstance(folded.message, orders) for folded in oracle.applied[run.id]
     )

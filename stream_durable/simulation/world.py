@@ -27,6 +27,7 @@ from stream_durable.simulation.clients import Clients
 from stream_durable.simulation.faults import drawn
 from stream_durable.simulation.journal import Journal
 from stream_durable.simulation.lives import Lives
+from stream_durable.simulation.reviewer import Reviewer
 from stream_durable.simulation.strikes import Strikes
 from stream_durable.simulation.workload import Plan
 from stream_durable.telemetry import ROOT
@@ -77,6 +78,7 @@ class World(Deployment):
         self.calls = Calls()
         self.strikes = Strikes(self)
         self.clients = Clients(self.weather, self.broker, self.store)
+        self.reviewer = Reviewer(self.weather, self.broker, self.store, self.clients.acknowledged.append)
         self.journal = Journal(self.store, self.clients, self.wrong.append)
         self.broker.watchers.append(self.journal.watch)
         self._graphs = {graph.fingerprint: graph for graph in map(prepared, app.definitions())}
@@ -131,8 +133,8 @@ class World(Deployment):
                 group.share_out(target)
 
     def begin(self, plan: Plan) -> None:
-        """Let clients work through a plan."""
-        self.clients.begin(plan)
+        """Let clients work through a plan, and somebody decide about what is held."""
+        self.clients.begin(plan, self.reviewer.work())
 
     @property
     def is_idle(self) -> bool:
@@ -140,6 +142,7 @@ class World(Deployment):
         tables = self.store.tables
         return (
             self.clients.are_done
+            and not self.reviewer.is_sending
             and not self._repeats
             and not self.journal.unpublished()
             and all(run.ended is not None for run in tables.runs.values())

@@ -44,6 +44,7 @@ from stream_durable.simulation.workload import (
     basics,
     choices,
     groups,
+    held,
     inside,
     news,
     scheduling,
@@ -58,7 +59,7 @@ from stream_durable.wire.topics import COMMANDS, INBOX
 #: Workflows of which some wait for a payment.
 _PAID = ("inside", "events", "expecting", "bounded", "bulky")
 #: And those in which somebody waits for a word.
-_TOLD = ("signals", "branched", "failing", "answering", "inside", "reacting", news.NAME)
+_TOLD = ("signals", "held", "branched", "failing", "answering", "inside", "reacting", news.NAME)
 #: Whose runs start others: under which steps, and which.
 _CHILDREN = {
     "parent": (("family", "middle"), ("hurried", "leaf"), ("family//deeper", "leaf")),
@@ -77,7 +78,7 @@ def application() -> App:
     makers = [
         make for one in (basics, groups, choices, inside, undoing, sharing, news) for make in one.MAKERS
     ]
-    app = App("simulated", workflows=[*(make() for make in makers), *sharing.families()])
+    app = App("simulated", workflows=[*(make() for make in makers), *sharing.families(), *held.workflows()])
     news.react_with_runs(app)
     return app
 
@@ -378,14 +379,8 @@ def _garbage(rng: Random, plan: Plan, number: int, at: float, partitions: int) -
         result = AttemptCompleted(key=run, step="no_such_step", attempt=1)
         return Sent(at, INBOX, None, run.encode(), encode(result), is_garbage=True)
     if kind == 6:
-        return Sent(
-            at,
-            COMMANDS + rng.choice(lanes_of(QUEUE)),
-            rng.randrange(partitions),
-            b"x",
-            b'{"type":"?"}',
-            is_garbage=True,
-        )
+        topic = COMMANDS + rng.choice(lanes_of(QUEUE))
+        return Sent(at, topic, rng.randrange(partitions), b"x", b'{"type":"?"}', is_garbage=True)
     # While the run is about, and its reader has to load it.
     at = plan.runs[run] + rng.uniform(0.0, 3.0)
     lost = SignalRun(key=run, id="lost", signal="go")
