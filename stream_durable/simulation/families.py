@@ -31,6 +31,9 @@ def children_and_parents_know_of_each_other(world: World, oracle: Oracle) -> Ite
         if _reference(run) in (STARTED, LEFT):
             continue
         taker = _taker(run, oracle)
+        if taker is not run and world.lives.has_losses and parent is not None and parent.has_ended:
+            # Nobody asks again after a child whose parent has ended.
+            continue
         if taker.has_ended and (run.parent, run.id, taker.status) not in told:
             yield f"run {run.id!r} is {taker.status}, and its parent was not told"
         if parent is None:
