@@ -10,6 +10,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.run.attribute_rows import attribute_keys, thaw_attributes
 from stream_durable.core.run.rows import RunRow, thaw_requests
 from stream_durable.core.run.say import trigger_of
+from stream_durable.core.run.state import Requests
 from stream_durable.core.status import COMPENSATED
 from stream_durable.ports import ListPosition, RunOrder, RunPage, RunQuery, RunSummary
 
@@ -42,9 +43,7 @@ def matches(row: RunRow, query: RunQuery) -> bool:
         and _is_between(row.updated, query.updated_since, query.updated_before)
         and (query.input_text is None or query.input_text in bytes(row.input).decode())
         and not (query.unasked and was_asked_for(row))
-        and not (query.needs_review and b'"held":' not in (row.requests or b""))
-        and not (query.overdue and b'"overdue":' not in (row.requests or b""))
-        and query.reviewed in (None, is_reviewed(row))
+        and _has_requests(row, query)
         and row.id.startswith(query.id_prefix or "")
         and _is_started(row, query)
         and _has_failed(row, query)
@@ -57,6 +56,15 @@ def was_asked_for(row: RunRow) -> bool:
     failure = None if row.failure is None else msgspec.json.decode(row.failure, type=Failure)
     is_cancelled = failure is not None and failure.code == "cancelled" and failure.step is None
     return row.status == COMPENSATED and is_cancelled
+
+
+def _has_requests(row: RunRow, query: RunQuery) -> bool:
+    requests = thaw_requests(row.requests) or Requests()
+    return (
+        not (query.needs_review and not requests.held)
+        and not (query.overdue and not requests.overdue)
+        and query.reviewed in (None, requests.reviewed is not None)
+    )
 
 
 def is_reviewed(row: RunRow) -> bool:

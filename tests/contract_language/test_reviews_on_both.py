@@ -30,7 +30,9 @@ async def test_a_step_is_held_listed_and_decided_about(engine: Engine) -> None:
     assert [(one.id, one.needs_review) for one in page.runs] == [("order-1", 2)]
     assert (await engine.count(RunFilter(needs_review=True))).found == 1
 
-    await run.change(context={"order.account": "DE1"}, input={"n": 2}, by="ann", reason="a wrong account")
+    # Keys that lists by held steps and missed due times must not take for theirs.
+    given = {"n": 2, "held": 1, "overdue": 1}
+    await run.change(context={"order.account": "DE1"}, input=given, by="ann", reason="a wrong account")
     await run.change(step="charge", attempts=2, timeout="2m", by="ann")
     await run.complete_step("check", 5, by="tom", reason="looked up")
     engine.restart()
@@ -39,11 +41,11 @@ async def test_a_step_is_held_listed_and_decided_about(engine: Engine) -> None:
     assert run.state.needs_review == ("charge",) and run.step("charge").attempts == 3
     engine.restart()
     assert [dict(one.after) for one in run.state.changes] == [
-        {"input": {"n": 2}, "context": {"order.account": "DE1"}},
+        {"input": given, "context": {"order.account": "DE1"}},
         {"retry": {"attempts": 2}, "timeout_ms": 120_000},
     ]
     assert run.state.changes[0].before == {"input": None, "context": {}}
-    assert (run.input, run.context) == ({"n": 2}, {"order": {"account": "DE1"}})
+    assert (run.input, run.context) == (given, {"order": {"account": "DE1"}})
     await run.retry("charge", by="ann", reason="once more")
     assert await run.result() == {"check": 5, "ship": 9}
     assert [(one.decision, one.by, one.reason) for one in run.state.steps["charge"].reviews] == [
@@ -53,4 +55,5 @@ async def test_a_step_is_held_listed_and_decided_about(engine: Engine) -> None:
         ("check", "complete", "tom", "looked up")
     }
     assert (await engine.count(RunFilter(needs_review=True))).found == 0
+    assert (await engine.count(RunFilter(overdue=True))).found == 0
     assert [event.type for event in run.events].count("step.held") == 3

@@ -29,8 +29,11 @@
   and (not $14::boolean or
 -- include run_was_not_asked_to_end
   )
-  and ($15::integer & 1 = 0 or (requests is not null and position('"held":'::bytea in requests) > 0))
-  and ($15::integer & 2 = 0 or (requests is not null and position('"overdue":'::bytea in requests) > 0))
+  -- The index knows the word; it may also be in what somebody has changed.
+  and ($15::integer & 1 = 0 or (requests is not null and position('"held":'::bytea in requests) > 0
+    and convert_from(requests, 'UTF8')::json -> 'held' is not null))
+  and ($15::integer & 2 = 0 or (requests is not null and position('"overdue":'::bytea in requests) > 0
+    and convert_from(requests, 'UTF8')::json -> 'overdue' is not null))
   and ($15::integer & 4 = 0 or convert_from(requests, 'UTF8')::json -> 'reviewed' is not null)
   and ($15::integer & 8 = 0 or convert_from(requests, 'UTF8')::json -> 'reviewed' is null)
   and ($16::text is null or id >= $16)
