@@ -46,6 +46,8 @@ describe("a change of a held run", () => {
   it("sends all of the retries where more than their number changes", () => {
     const retry = { attempts: 3, backoff: "fixed", base: "500ms", cap: "1m", jitter: 0 };
     expect(bodyOf("charge", now, { ...now, backoff: "fixed" })).toEqual({ retry, step: "charge" });
+    const codes = valuesNow(run, "charge", { ...node!, retry: { attempts: 3, base_ms: 500, not_on: ["declined"] } }, []);
+    expect(bodyOf("charge", codes, { ...codes, backoff: "fixed" })).toEqual({ retry: { ...retry, not_on: ["declined"] }, step: "charge" });
   });
 
   it("puts values of the context by path, lists as a whole", () => {

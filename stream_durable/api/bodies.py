@@ -104,13 +104,15 @@ class RetryBody(ReasonBody):
 
 
 class RetriesBody(Conditions):
-    """The number of attempts, and the pauses between."""
+    """The number of attempts, the pauses between, and which failures are retried."""
 
     attempts: Annotated[int, Field(ge=1, le=1_000_000)]
     backoff: Literal["fixed", "linear", "exponential"] = "exponential"
     base: Span = "1s"
     cap: Span = "1m"
     jitter: Annotated[float, Field(ge=0, le=1)] = 0
+    on: Annotated[list[Text], Field(max_length=100, description="Codes to retry; empty: all.")] = []
+    not_on: Annotated[list[Text], Field(max_length=100, description="Codes never to retry.")] = []
 
 
 class ChangeBody(ReasonBody):

@@ -3267,7 +3267,7 @@ export interface components {
         };
         /**
          * RetriesBody
-         * @description The number of attempts, and the pauses between.
+         * @description The number of attempts, the pauses between, and which failures are retried.
          */
         RetriesBody: {
             /** Attempts */
@@ -3295,6 +3295,18 @@ export interface components {
              * @default 0
              */
             jitter: number;
+            /**
+             * On
+             * @description Codes to retry; empty: all.
+             * @default []
+             */
+            on: string[];
+            /**
+             * Not On
+             * @description Codes never to retry.
+             * @default []
+             */
+            not_on: string[];
         };
         /**
          * RetryBody

@@ -13,6 +13,9 @@ export interface Values {
   base?: string;
   cap?: string;
   jitter?: number;
+  /** Codes of failures that are retried, and that are not: kept as they are, and not in the form. */
+  on?: string[];
+  not_on?: string[];
   timeout?: string;
   total?: string;
 }
@@ -44,8 +47,10 @@ export function valuesNow(run: { input: unknown; context: unknown }, step: strin
     if (after.total_ms) total_ms = after.total_ms as number;
   }
   if (node && RETRIED.has(node.kind)) {
-    const { attempts, backoff, base_ms, cap_ms, jitter } = wholeRetry(retry);
+    const { attempts, backoff, base_ms, cap_ms, jitter, on, not_on } = wholeRetry(retry);
     Object.assign(found, { attempts, backoff, base: span(base_ms), cap: span(cap_ms), jitter });
+    if (on?.length) found.on = on;
+    if (not_on?.length) found.not_on = not_on;
   }
   if (timeout_ms) found.timeout = span(timeout_ms);
   if (total_ms) found.total = span(total_ms);
@@ -79,7 +84,10 @@ export function bodyOf(step: string, before: Values, after: Values): Record<stri
   if (Object.keys(context).length) body.context = context;
   const moved = RETRY.filter((name) => after[name] !== undefined && after[name] !== before[name]);
   if (moved.length === 1 && moved[0] === "attempts") body.attempts = after.attempts;
-  else if (moved.length) body.retry = Object.fromEntries(RETRY.map((name) => [name, after[name] ?? before[name]]));
+  else if (moved.length) {
+    const codes = Object.fromEntries((["on", "not_on"] as const).filter((name) => before[name]).map((name) => [name, before[name]]));
+    body.retry = { ...Object.fromEntries(RETRY.map((name) => [name, after[name] ?? before[name]])), ...codes };
+  }
   for (const name of ["timeout", "total"] as const) {
     if (after[name] && after[name] !== before[name]) body[name] = after[name];
   }
