@@ -126,6 +126,22 @@ def test_a_person_changes_a_held_run(site: Site) -> None:
     assert refused(site, "/runs/r/change", body) == (409, "not_held")
 
 
+def test_a_failed_run_is_marked_as_reviewed_once_with_who_and_why(site: Site) -> None:
+    site.post("/runs", {"workflow": "held", "id": "r"})
+    finish(site.engine.until_idle())
+    assert refused(site, "/runs/r/review", {"reason": "early"}) == (409, "not_failed")
+    site.post("/runs/r/steps/charge/fail", {})
+    finish(site.engine.until_idle())
+    assert [one["id"] for one in site.get("/runs?reviewed=false")["runs"]] == ["r"]
+    key = {"Idempotency-Key": "one"}
+    made = {site.post("/runs/r/review", {"reason": "paid by hand"}, headers=key)["id"] for _ in range(2)}
+    finish(site.engine.until_idle())
+    mark = site.get("/runs/r")["reviewed"]
+    assert {mark["id"]} == made and (mark["by"], mark["reason"]) == ("local", "paid by hand")
+    assert site.get("/runs?reviewed=false")["runs"] == []
+    assert refused(site, "/runs/nobody/review", {}) == (404, "unknown_run")
+
+
 def test_a_request_that_is_repeated_with_its_key_counts_once(site: Site) -> None:
     site.post("/runs", {"workflow": "held", "id": "r"})
     finish(site.engine.until_idle())
