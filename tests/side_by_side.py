@@ -29,11 +29,9 @@ _HERE = Path(__file__).parent
 
 #: What measures times, or counts repeats where a member whose heartbeats come late adds some.
 _ALONE = (
-    "kill/test_deadly.py",
-    "kill/test_failover.py",
-    "kill/test_mixed_releases.py",
+    "kill/test_deadly.py", "kill/test_failover.py", "kill/test_memory.py", "kill/test_mixed_releases.py",
     "kill/test_rolling.py",
-)
+)  # fmt: skip
 #: Long ones first, so that nobody waits for them in the end; those of services between those of seeds.
 _FIRST = (
     "kill", "chaos", "docs/test_readme.py", "simulation/test_broken_variants.py", "fuzz",
