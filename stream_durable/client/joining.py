@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from typing import Any
 
+from stream_durable.client.early import Found, awaited
 from stream_durable.client.edge import Edge
 from stream_durable.client.inquiries import Inquiry, asked, check_inquiry
 from stream_durable.client.run import RunHandle
 from stream_durable.client.starting import check_workflow
+from stream_durable.core.lifecycle import RunEvent
 from stream_durable.core.messages import StartRun, StartWithSignal
-from stream_durable.sdk.durations import Duration
+from stream_durable.core.status import PENDING
+from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.given import drawn
 
 
@@ -30,7 +35,34 @@ async def ask_started(
     check_inquiry(edge, graph, inquiry)
     edge.check(start)
     handle: RunHandle[Any] = RunHandle(edge, run, created=True)
-    return await asked(edge, inquiry, [start], handle._stored, timeout)
+    if graph.definition.gate is None and graph.definition.starts is None:
+        return await asked(edge, inquiry, [start], handle._stored, timeout)
+    # It may have to wait before it begins, and answers nothing until then.
+    await edge.send(start, f"start run {run!r}")
+    left = await _has_begun(edge, handle, timeout)
+    return await handle.ask(name, data, timeout=left, id=inquiry.id)
+
+
+async def _has_begun(
+    edge: Edge,
+    handle: RunHandle[Any],
+    timeout: Duration | None,  # noqa: ASYNC109
+) -> timedelta | None:
+    """Wait until a run is no longer pending; return what is left of the time."""
+    clock = asyncio.get_running_loop().time
+    seconds = None if timeout is None else milliseconds(timeout) / 1_000
+    begin = clock()
+
+    async def look() -> Found | None:
+        row = (await handle._stored()).run
+        return None if row.status == PENDING else Found(None)
+
+    try:
+        await awaited(edge, handle.id, look, lambda event: isinstance(event, RunEvent), seconds)
+    except TimeoutError:
+        text = f"run {handle.id!r} has not begun within {timeout}, and was asked nothing"
+        raise TimeoutError(f"{text}: ask again; `why` says what it waits for") from None
+    return None if seconds is None else timedelta(seconds=max(0.001, seconds + begin - clock()))
 
 
 async def start_with_signal(edge: Edge, message: StartWithSignal, output_type: Any) -> RunHandle[Any]:

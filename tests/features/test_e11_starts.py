@@ -403,3 +403,16 @@ async def test_nothing_is_lost_or_doubled_by_other_processes_and_repeated_record
         ]
     assert len({str(each) for each in given}) == len(given), "no start begins twice"
     assert engine.ask(engine._target.admissions) == []
+
+
+async def test_who_starts_a_run_and_asks_it_is_answered_once_it_has_begun(engine: Engine) -> None:
+    flow = Workflow("orders", starts=Debounce(key="input.to", quiet="2s"))
+    flow.wait_signal("go")
+
+    @flow.answers("who")
+    def who(ctx: Context[Any]) -> str:
+        return ctx.run_id
+
+    await engine.start(flow, {"to": "other"})
+    assert await engine.inquire("r0", "who", start=(flow, {"to": "a"})) == "r0"
+    assert engine.run("r0").status == "waiting"
