@@ -2,7 +2,7 @@
 .PHONY: help browser setup page page-if-npm demo test test-thorough quick test-next laws soak fuzz api-fuzz chaos check bench clean
 
 PYTHON ?= python3
-# Processes that run tests side by side, each with its own Postgres: they wait more than they compute.
+# Processes that run tests side by side, each with its own Kafka and Postgres: they wait more than they compute.
 WORKERS ?= 4
 BIN := .venv/bin
 # Newer Pythons, newest first, as commands and where pyenv and uv keep them; the first that works is taken.

@@ -52,8 +52,8 @@ class Services:
 
 
 @pytest.fixture(scope="session")
-def services(pytestconfig: pytest.Config) -> Iterator[Services]:
-    """Start what is not shared, at the same time; without it the session fails, for a skip would hide it."""
+def services() -> Iterator[Services]:
+    """Start both at the same time; without them the session fails, for a skip would hide it."""
     missing = [what for what in (LocalKafka.available(), LocalPostgres.available()) if what]
     if missing:
         pytest.exit("\n".join(["the real services cannot be started:", *missing]), returncode=1)
@@ -61,12 +61,11 @@ def services(pytestconfig: pytest.Config) -> Iterator[Services]:
     with ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="stream-durable-"))
         stack.callback(shutil.rmtree, home)
-        shared = side_by_side.shared_kafka(pytestconfig)
-        kafka, postgres = shared or LocalKafka(home / "kafka"), LocalPostgres(home / "postgres")
+        kafka, postgres = LocalKafka(home / "kafka"), LocalPostgres(home / "postgres")
         stack.callback(kafka.stop)
         stack.callback(postgres.stop)
         with ThreadPoolExecutor() as threads:
-            starts = [threads.submit(each.start) for each in (kafka, postgres) if each is not shared]
+            starts = [threads.submit(service.start) for service in (kafka, postgres)]
         for start in starts:
             start.result()
         yield Services(kafka, postgres)

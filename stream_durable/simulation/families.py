@@ -9,7 +9,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import CancelRun, ChildEnded, Message
 from stream_durable.core.run.entering import taker_of
 from stream_durable.core.run.state import Run
-from stream_durable.core.status import COMPLETED, MERGED, Outcome
+from stream_durable.core.status import COMPLETED, MERGED, RUN_ENDED, Outcome
 from stream_durable.simulation.oracle import Oracle
 from stream_durable.simulation.world import World
 from stream_durable.wire.inbox import decode_message
@@ -34,7 +34,9 @@ def children_and_parents_know_of_each_other(world: World, oracle: Oracle) -> Ite
         if taker is not run and world.lives.has_losses and parent is not None and parent.has_ended:
             # Nobody asks again after a child whose parent has ended.
             continue
-        if taker.has_ended and (run.parent, run.id, taker.status) not in told:
+        # A taker that is retried later reports to its own parent alone.
+        statuses = (taker.status,) if taker is run else RUN_ENDED
+        if taker.has_ended and not any((run.parent, run.id, status) in told for status in statuses):
             yield f"run {run.id!r} is {taker.status}, and its parent was not told"
         if parent is None:
             yield f"run {run.id!r} has no parent"

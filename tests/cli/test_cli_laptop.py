@@ -275,7 +275,8 @@ def test_dev_starts_again_what_dies(cli: Cli, project: Path, processes: Processe
     before = len(dev.text().splitlines())
 
     [kafka] = [p for p in of(project) if "kafka.Kafka" in p.cmdline()]
-    [postgres] = [p for p in of(project) if "-D" in p.cmdline()]
+    # A process of the server that has just been forked has its command line still.
+    postgres = min((p for p in of(project) if "-D" in p.cmdline()), key=lambda p: p.create_time())
     kafka.kill()
     postgres.kill()
     for name in ("Kafka", "Postgres"):
