@@ -28,6 +28,7 @@ from stream_durable.kafka.arrivals import Arrivals, Held, record_of
 from stream_durable.kafka.bounds import bounds_of
 from stream_durable.kafka.commits import Commits
 from stream_durable.kafka.config import CALL_SECONDS, config, heard, transient
+from stream_durable.kafka.joining import Joining
 from stream_durable.kafka.threads import answer, fail
 from stream_durable.ports import Assigned, LogBounds, LogEvent, LogLost, Record, Revoked
 from stream_durable.settings import KafkaSettings
@@ -100,6 +101,7 @@ class GroupLog:
         self._taken = threading.Event()
         #: Set by the loop when it has dealt with the revocation that it was told of last.
         self._revoked = threading.Event()
+        self._joining = Joining(topic, self._subscribed)
         self._is_revoking = False
         self._is_stopping = False
         self._thread = threading.Thread(target=self._serve, name=f"log-{topic}", daemon=True)
@@ -108,11 +110,14 @@ class GroupLog:
         """Join the group. To be called on the loop that will take the events."""
         self._loop = asyncio.get_running_loop()
         self._admin = AdminClient(self._admin_config)
-        self._consumer = Consumer(heard(self._settings, self._config))
-        self._consumer.subscribe(
-            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-        )
+        self._consumer = self._joining.join()
         self._thread.start()
+
+    def _subscribed(self) -> Consumer:
+        consumer = Consumer(heard(self._settings, self._config))
+        moves = {"on_assign": self._on_assign, "on_revoke": self._on_revoke, "on_lost": self._on_lost}
+        consumer.subscribe([self._topic], **moves)
+        return consumer
 
     async def next(self) -> LogEvent:
         """Wait for the next events; waiting batches come together."""
@@ -213,6 +218,8 @@ class GroupLog:
         try:
             while not self._is_stopping:
                 self._follow_orders()
+                if self._joining.is_overdue and not self._adopted:
+                    self._consumer = self._joining.again(self._consumer)
                 if self._has_room() or self._hold_back():
                     self._poll(_POLL_SECONDS)
         except BaseException as error:  # The loop must hear of it: this thread has nobody to tell.
@@ -281,6 +288,7 @@ class GroupLog:
 
     def _on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         consumer.incremental_assign([])
+        self._joining.end()
         self._given |= {p.partition for p in parts}
         self._adopted -= self._given
         # Told without partitions too: a member that stands by is where it should be.
@@ -304,6 +312,7 @@ class GroupLog:
         gone = [p.partition for p in parts]
         self._given.difference_update(gone)
         left = self._let_go(gone)
+        self._joining.begin()
         self._tell(Revoked(tuple(gone)))
         self._give_up(consumer, left)
 

@@ -72,7 +72,7 @@ def the_time_of_a_run_stands_still(world: World, oracle: Oracle) -> Iterator[str
 
 
 def decisions_are_kept_once(world: World, oracle: Oracle) -> Iterator[str]:
-    """Every decision that was carried out is kept with its step, with who made it."""
+    """Every applied decision is kept with its step and its author."""
     for run in oracle.runs():
         ids, made = _decisions(oracle, run)
         kept = Counter(
@@ -103,7 +103,7 @@ def _decisions(oracle: Oracle, run: Run) -> tuple[set[str], set[tuple[str, str]]
 
 
 def a_changed_run_goes_on_with_what_was_changed(world: World, oracle: Oracle) -> Iterator[str]:
-    """What follows is given the input of the last change; each change keeps the values before."""
+    """Later commands carry the input of the last change; each change keeps the values before."""
     for run in oracle.runs():
         given: bytes | None = None
         made: list[tuple[bytes | None, bytes]] = []

@@ -1,4 +1,4 @@
-"""A person who decides about held steps, until every run has ended."""
+"""A person deciding about held steps, until every run has ended."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Reviewer:
     def __init__(
         self, weather: Weather, broker: Broker, store: MemoryStore, sent: Callable[[Sent], None]
     ) -> None:
-        """Send nothing yet; whatever is acknowledged goes to `sent`."""
+        """Send nothing yet; acknowledged messages go to `sent`."""
         self._weather = weather
         self._broker = broker
         self._store = store
@@ -93,7 +93,7 @@ class Reviewer:
         self._sent(sent)
 
     def _due(self, run: RunRow, step: StepRow) -> Iterator[Message]:
-        """Draw what is said about a hold, if its moment has come."""
+        """Draw messages about a hold, if its moment has come."""
         hold, now = (run.id, step.name, step.attempt), self._weather.loop.time()
         rng = Random(f"review {hold} {self._said[hold]}")  # noqa: S311 - a simulation, not a secret
         if self._next.setdefault(hold, now + rng.uniform(0.0, 2.0)) > now:

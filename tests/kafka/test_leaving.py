@@ -1,4 +1,7 @@
-"""A revocation is answered once: a client that is closing ends with the first answer, and hears no second."""
+"""A revocation is answered once: a client that is closing ends with the first answer, and hears no second.
+
+A client that stands still while it joins is replaced.
+"""
 
 import asyncio
 import secrets
@@ -7,6 +10,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from stream_durable.kafka import joining
 from stream_durable.kafka import log as module
 from stream_durable.kafka.log import GroupLog
 from stream_durable.local.kafka import LocalKafka
@@ -90,3 +94,38 @@ async def test_members_that_close_during_a_revocation_close_every_time(kafka_bro
 
             assert not first._thread.is_alive()
             assert not second._thread.is_alive()
+
+
+async def test_a_client_that_never_joins_is_replaced(
+    kafka_broker: LocalKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Consumer] = []
+
+    class FirstStandsStill(Consumer):
+        def subscribe(self, topics: list[str], **moves: object) -> None:
+            made.append(self)
+            if len(made) > 1:
+                super().subscribe(topics, **moves)
+
+    monkeypatch.setattr(module, "Consumer", FirstStandsStill)
+    monkeypatch.setattr(joining, "JOIN_SECONDS", 12.0)
+    log = opened(kafka_broker, new_topic(kafka_broker))
+    async with asyncio.timeout(2 * SECONDS):
+        assert await fetch(log) == {*range(PARTITIONS)}
+        assert len(made) == 2
+        await log.close()
+    assert not log._thread.is_alive()
+
+
+async def test_a_member_without_partitions_is_given_its_empty_share(kafka_broker: LocalKafka) -> None:
+    topic = new_topic(kafka_broker)
+    logs = [opened(kafka_broker, topic) for _ in range(PARTITIONS + 1)]
+
+    async def joined(log: GroupLog) -> None:
+        while not isinstance(await log.next(), Assigned):
+            pass
+
+    async with asyncio.timeout(2 * SECONDS):
+        await asyncio.gather(*map(joined, logs))
+        assert not any(log._joining._since for log in logs)
+        await asyncio.gather(*(log.close() for log in logs))
