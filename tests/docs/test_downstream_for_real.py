@@ -59,11 +59,19 @@ async def consumer(settings: Settings, home: Path) -> Process:
 
 
 async def interrupted(process: Process) -> None:
-    """Interrupt a consumer until it ends: an interrupt may be lost while the client looks for records."""
-    while process.returncode is None:
+    """Interrupt a consumer until it ends: an interrupt may be lost while the client looks for records.
+
+    One whose client stands still while it leaves its group is killed: that must do no harm either.
+    """
+    for _ in range(6):
+        if process.returncode is not None:
+            return
         process.send_signal(signal.SIGINT)
         with suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), 5)
+    with suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
 
 
 def ledger(home: Path, query: str) -> list[tuple[object, ...]]:
