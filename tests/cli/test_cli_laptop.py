@@ -274,9 +274,10 @@ def test_dev_starts_again_what_dies(cli: Cli, project: Path, processes: Processe
     until_it_works(dev)
     before = len(dev.text().splitlines())
 
-    [kafka] = [p for p in of(project) if "kafka.Kafka" in p.cmdline()]
-    # A process of the server that has just been forked has its command line still.
-    postgres = min((p for p in of(project) if "-D" in p.cmdline()), key=lambda p: p.create_time())
+    # The servers themselves, and not what they fork for a moment.
+    children = psutil.Process(dev.popen.pid).children()
+    [kafka] = [p for p in children if "kafka.Kafka" in p.cmdline()]
+    [postgres] = [p for p in children if "-D" in p.cmdline()]
     kafka.kill()
     postgres.kill()
     for name in ("Kafka", "Postgres"):
