@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { bodyOf, changeFaults, changeSchema, keptLines, linesOf, valuesNow, type Values } from "../src/pure/change";
-import { nodeOf, retryWords, rules, span, type Defined } from "../src/pure/definition";
+import { nodeOf, span, type Defined } from "../src/pure/definition";
 
 const definition: Defined = {
   name: "order",
@@ -81,7 +81,7 @@ describe("a change of a held run", () => {
   });
 });
 
-describe("rules of a definition", () => {
+describe("a definition", () => {
   it("finds the node of a step, of a member and of a template", () => {
     expect(nodeOf(definition, "pack[0]", "pack")?.retry?.attempts).toBe(2);
     expect(nodeOf(definition, "later")?.kind).toBe("step");
@@ -94,21 +94,4 @@ describe("rules of a definition", () => {
     [5_400_000, "1h30m"],
     [93_784_005, "1d2h3m4s5ms"],
   ])("%d is typed as %s", (ms, text) => expect(span(ms)).toBe(text));
-
-  it("says them in words, without defaults", () => {
-    expect(retryWords(undefined)).toBe("one attempt");
-    expect(retryWords({ attempts: 3, backoff: "fixed", base_ms: 2_000, jitter: 0.1, not_on: ["bad"] })).toBe(
-      "3 attempts, 2 s apart, up to 10 % shorter, not on bad",
-    );
-    expect(rules(node!)).toEqual([
-      ["Retries", "3 attempts, exponential from 500 ms to 1 min"],
-      ["Time-out", "1 min 30 s"],
-      ["On error", "is held for a person"],
-    ]);
-    expect(rules(definition.nodes[2]!)).toEqual([["Waits for", "signal a or b"]]);
-    expect(rules(definition.nodes[1]!)).toEqual([
-      ["Retries", "2 attempts, exponential from 1 s to 1 min"],
-      ["Over", "input.items"],
-    ]);
-  });
 });
