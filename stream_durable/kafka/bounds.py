@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import Any
 
-from confluent_kafka import KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from stream_durable.kafka.config import CALL_SECONDS, away, transient
@@ -16,6 +16,10 @@ from stream_durable.settings import KafkaSettings
 
 #: The client library has crashed where several threads asked at the same moment; answers are awaited outside.
 _asking = Lock()
+#: What a broker answers a client that knows an old leader.
+_LED_ANEW = frozenset(
+    {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH}
+)
 
 
 def bounds_of(admin: AdminClient, settings: KafkaSettings, topic: str, partition: int) -> LogBounds:
@@ -38,19 +42,36 @@ def ends_of(
     Raises `TransientError` for an answer without an offset, as starting brokers give; otherwise the errors of
     Kafka's client.
     """
-    with _asking:
-        low, high = (
-            admin.list_offsets(dict.fromkeys(parts, spec), request_timeout=CALL_SECONDS)
-            for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
-        )
-    found = {
-        part: (low[part].result(CALL_SECONDS).offset, high[part].result(CALL_SECONDS).offset)
-        for part in parts
-    }
+    low, high = (
+        offsets_of(admin, dict.fromkeys(parts, spec)) for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
+    )
+    found = {part: (low[part], high[part]) for part in parts}
     for part, ends in found.items():
         if min(ends) < 0:
             raise away(settings, f"partition {part.partition} of {part.topic} has no offsets yet")
     return found
+
+
+def offsets_of(admin: AdminClient, asked: Mapping[TopicPartition, OffsetSpec]) -> dict[TopicPartition, int]:
+    """Return the offset of each partition, -1 if there is none; raise the errors of Kafka's client.
+
+    Where a partition has had another leader since, the leaders are asked for and the question is repeated: an
+    administrator of the client library keeps what it knew, and would get the same refusal for minutes.
+    """
+    try:
+        return _answers(admin, asked)
+    except KafkaException as error:
+        if error.args[0].code() not in _LED_ANEW:
+            raise
+    for topic in {part.topic for part in asked}:
+        admin.list_topics(topic, timeout=CALL_SECONDS)
+    return _answers(admin, asked)
+
+
+def _answers(admin: AdminClient, asked: Mapping[TopicPartition, OffsetSpec]) -> dict[TopicPartition, int]:
+    with _asking:
+        answers = admin.list_offsets(dict(asked), request_timeout=CALL_SECONDS)
+    return {part: answer.result(CALL_SECONDS).offset for part, answer in answers.items()}
 
 
 def _topic_id(admin: AdminClient, topic: str) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
+from stream_durable.kafka.bounds import offsets_of
 from stream_durable.kafka.config import CALL_SECONDS, Admin, away, transient
 from stream_durable.kafka.reader import KafkaReader
 from stream_durable.ports import TopicPlace
@@ -67,9 +68,8 @@ class KafkaTopicViews:
         try:
             name = full_name(self._prefix, topic)
             asked = {TopicPartition(name, p): OffsetSpec.for_timestamp(time) for p in partitions}
-            answers = admin.list_offsets(asked, request_timeout=CALL_SECONDS)
-            found = {part.partition: answer.result(CALL_SECONDS).offset for part, answer in answers.items()}
-            return {partition: offset for partition, offset in found.items() if offset >= 0}
+            found = offsets_of(admin, asked)
+            return {part.partition: offset for part, offset in found.items() if offset >= 0}
         except KafkaException as error:
             raise transient(error, self._settings) from error
         except TimeoutError as error:

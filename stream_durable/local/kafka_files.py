@@ -50,7 +50,8 @@ SERVER_JVM = (
 
 # Stock brokers wait 9 s for the registration of their killed predecessor, allow no session under
 # 6 s and keep 128 MB for a log cleaner that has nothing to clean. A local broker is killed often,
-# is watched by impatient people and is small.
+# is watched by impatient people and is small. It may miss a second on a busy machine without being taken
+# for dead.
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -73,8 +74,8 @@ transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=4
-broker.session.timeout.ms=1000
-broker.heartbeat.interval.ms=200
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 group.min.session.timeout.ms=1000
 group.consumer.min.session.timeout.ms=1000
 group.consumer.min.heartbeat.interval.ms=300

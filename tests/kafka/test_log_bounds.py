@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import OFFSET_INVALID, TopicPartition
+from confluent_kafka import OFFSET_INVALID, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+from waiting import eventually
 
 from stream_durable.core.errors import TransientError
 from stream_durable.kafka.bounds import ends_of
+from stream_durable.local.kafka import LocalKafka
 from stream_durable.settings import KafkaSettings
 
 PART = TopicPartition("sd.inbox", 4)
@@ -44,3 +49,26 @@ def test_the_first_and_the_next_offset_are_returned() -> None:
 def test_no_offset_is_asked_for_again_and_is_no_end_of_a_log(offsets: tuple[int, int]) -> None:
     with pytest.raises(TransientError, match=r"partition 4 of sd\.inbox has no offsets yet"):
         ends(*offsets)
+
+
+@pytest.mark.real
+async def test_an_administrator_follows_a_partition_to_its_next_leader(tmp_path: Path) -> None:
+    with LocalKafka(tmp_path) as broker:
+        settings = KafkaSettings(bootstrap=broker.bootstrap)
+        part = TopicPartition("led", 0)
+        admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
+        admin.create_topics([NewTopic("led", 1, 1)])["led"].result()
+
+        def asked() -> tuple[int, int] | None:
+            try:
+                return ends_of(admin, settings, [part])[part]
+            except (KafkaException, TransientError):
+                return None
+
+        async def ends() -> tuple[int, int] | None:
+            return await asyncio.to_thread(asked)
+
+        assert await eventually(ends, "offsets at the first leader", seconds=20) == (0, 0)
+        broker.stop()
+        broker.start()
+        assert await eventually(ends, "offsets at the next leader", seconds=20) == (0, 0)
