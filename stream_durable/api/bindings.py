@@ -7,11 +7,13 @@ from fastapi.responses import Response
 
 from stream_durable.api.bodies import MayReason, Ordered, ReasonBody, ReplayBody, ordered, why
 from stream_durable.api.callers import TheCaller
+from stream_durable.api.keys import IdempotencyKey
 from stream_durable.api.places import Name
 from stream_durable.api.problems import documented
+from stream_durable.api.replays import REPLAY, replayed
 from stream_durable.api.shapes import many, model, shape
 from stream_durable.api.world import TheWorld
-from stream_durable.client import BindingState, Replayed
+from stream_durable.client import BindingState
 
 router = APIRouter(prefix="/bindings", tags=["bindings"], responses=documented(400, 401, 403, 404, 422, 503))
 
@@ -54,12 +56,13 @@ async def resume_binding(world: TheWorld, caller: TheCaller, name: Name, body: M
     return ordered(caller, name)
 
 
-@router.post("/{name}/replay", response_model=shape(Replayed))
-async def replay_binding(world: TheWorld, caller: TheCaller, name: Name, body: ReplayBody) -> Response:
-    """Give past records to a binding again, and answer when all are given; or only count."""
-    return caller.answer(
-        await world.client.replay_binding(name, body.since, body.until, **body.options(caller))
-    )
+@router.post("/{name}/replay", **REPLAY)
+async def replay_binding(
+    world: TheWorld, caller: TheCaller, name: Name, body: ReplayBody, key: IdempotencyKey = None
+) -> Response:
+    """Give past records to a binding again, as an operation, or with `preview` only count them."""
+    await world.client.binding(name)
+    return await replayed(world, caller, "binding", name, body, key)
 
 
 def _shown(caller: TheCaller, found: BindingState) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, cast
 
 from fastapi import Body
@@ -13,6 +13,7 @@ from stream_durable.api.callers import Caller
 from stream_durable.api.conditions import Conditions, Id, InputConditions, Moment, RunConditions, Text
 from stream_durable.client.changing import ChangeOptions
 from stream_durable.client.replaying import ReplayOptions
+from stream_durable.sdk.durations import milliseconds
 from stream_durable.sdk.retry import Retry
 
 Reason = Annotated[str, Field(max_length=4_000, description="For people; it is kept and shown.")]
@@ -224,9 +225,10 @@ class ReplayBody(ReasonBody):
     preview: bool = False
 
     def options(self, caller: Caller) -> ReplayOptions:
-        """Return the options of the client."""
+        """Return the options of the client; refuse a pace that is no duration."""
         options: ReplayOptions = {
-            "pace": self.pace, "preview": self.preview, "reason": self.reason, "by": caller.name,
+            "pace": timedelta(milliseconds=milliseconds(self.pace)), "preview": self.preview,
+            "reason": self.reason, "by": caller.name,
         }  # fmt: skip
         if self.partition is not None:
             options["partition"] = self.partition

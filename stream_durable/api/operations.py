@@ -1,4 +1,6 @@
-"""Acts on all runs of a filter, as operations of this process, with progress and a stop.
+"""Acts on all runs of a filter, and replays of past records, as operations of this process.
+
+Each has progress and a stop.
 
 An operation lives as long as the process. Requests on the log by then are carried out. After a stop, or the
 end of the process, the same request begins the operation again: finished runs do not match any more.
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple
 
+from stream_durable.client import Replayed
 from stream_durable.core.errors import RejectedError, StreamDurableError
 from stream_durable.sdk.given import drawn
 
@@ -20,22 +23,29 @@ OPERATIONS_MAX: Final = 100
 
 OperationStatus = Literal["running", "completed", "stopped", "failed"]
 
-#: Does the work; is given what hears of progress, and returns how many runs were told.
-Act = Callable[[Callable[[int], None]], Awaitable[int]]
+#: How many runs were told, or what was given to a rule.
+Reached = int | Replayed
+#: Does the work; is given what hears of progress, and returns how far it came.
+Act = Callable[[Callable[[Reached], None]], Awaitable[Reached]]
 
 
 class OperationState(NamedTuple):
     """Where an operation stands."""
 
     id: str
-    #: `cancel`, `pause`, `resume`, `retry` or `review`.
+    #: `cancel`, `pause`, `resume`, `retry`, `review` or `replay`.
     act: str
+    #: The rule that is given past records, such as `binding orders:order`; empty: runs are told.
+    subject: str
     status: OperationStatus
-    #: How many runs were told so far, and how many matched at the beginning.
+    #: How many runs were told so far, and how many matched at the beginning; or how many records were read,
+    #: of how many at most.
     told: int
     found: int
-    #: Whether exactly so many matched.
+    #: Whether there are exactly so many.
     is_exact: bool
+    #: What a replay has given so far, and which records it could not give.
+    replayed: Replayed | None
     by: str
     reason: str
     begun: datetime
@@ -66,6 +76,7 @@ class Operations:
         is_exact: bool,
         by: str,
         reason: str,
+        subject: str = "",
         id: str | None = None,  # noqa: A002 - the word for it everywhere
     ) -> OperationState:
         """Begin an operation, unless there is one of this id; return its state.
@@ -77,7 +88,9 @@ class Operations:
             return self._operations[name].state
         self._forget()
         now = datetime.now(UTC)
-        state = OperationState(name, act, "running", 0, found, is_exact, by, reason, now, None, None)
+        state = OperationState(
+            name, act, subject, "running", 0, found, is_exact, None, by, reason, now, None, None
+        )
         operation = _Operation(state)
         self._operations[name] = operation
         operation.task = asyncio.create_task(self._run(operation, do))
@@ -105,17 +118,17 @@ class Operations:
             await self.stop(operation)
 
     async def _run(self, operation: _Operation, do: Act) -> None:
-        def progress(told: int) -> None:
-            operation.state = operation.state._replace(told=told)
+        def progress(reached: Reached) -> None:
+            operation.state = _reached(operation.state, reached)
 
         try:
-            told = await do(progress)
+            reached = await do(progress)
         except asyncio.CancelledError:
             self._end(operation, "stopped")
         except StreamDurableError as error:
             self._end(operation, "failed", str(error))
         else:
-            progress(told)
+            progress(reached)
             self._end(operation, "completed")
 
     def _end(self, operation: _Operation, status: OperationStatus, error: str | None = None) -> None:
@@ -137,3 +150,9 @@ class Operations:
             text = f"{OPERATIONS_MAX} operations are under way: wait for one, or stop one"
             raise RejectedError("too_many_operations", text)
         del self._operations[ended]
+
+
+def _reached(state: OperationState, reached: Reached) -> OperationState:
+    if isinstance(reached, int):
+        return state._replace(told=reached)
+    return state._replace(told=reached.records, found=reached.total, replayed=reached)

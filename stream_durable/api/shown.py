@@ -22,6 +22,7 @@ from stream_durable.client import (
     OpenInput,
     Planned,
     Question,
+    Replayed,
     RunEntry,
     RunState,
     ScheduleState,
@@ -53,6 +54,7 @@ PAYLOADS: Final[Mapping[type, frozenset[str]]] = {
     Change: frozenset({"comment"}),
     Changed: frozenset({"before", "after"}),
     OpenInput: frozenset({"prompt"}),
+    Replayed: frozenset({"reasons"}),
     Need: frozenset({"sentence", "evidence"}),
 }
 _NOTHING: Final = frozenset[str]()
@@ -76,11 +78,13 @@ def plain(value: Any, *, may_see: bool) -> Any:
 
 
 def hidden(value: Any) -> Any:
-    """Return type and size in place of a value."""
+    """Return type and size in place of a value, or of each of several."""
     if value is None:
         return None
     if isinstance(value, str):
         return f"hidden: {len(value)} characters"
+    if isinstance(value, tuple):
+        return [hidden(one) for one in value]
     size = len(msgspec.json.encode(value, enc_hook=str))
     return {"hidden": "object" if isinstance(value, Mapping) else type(value).__name__, "bytes": size}
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from stream_durable.api.bodies import MayReason, Ordered, ReasonBody, ordered, why
+from stream_durable.api.bodies import MayReason, Ordered, ReasonBody, ReplayBody, ordered, why
 from stream_durable.api.callers import TheCaller
+from stream_durable.api.keys import IdempotencyKey
 from stream_durable.api.places import Name
 from stream_durable.api.problems import documented
+from stream_durable.api.replays import REPLAY, replayed
 from stream_durable.api.shapes import many, model, shape
 from stream_durable.api.world import TheWorld
 from stream_durable.client import TriggerState
@@ -49,3 +51,12 @@ async def resume_trigger(world: TheWorld, caller: TheCaller, name: Name, body: M
     """Turn a trigger on again, from now on."""
     await world.client.resume_trigger(name, why(body), by=caller.name)
     return ordered(caller, name)
+
+
+@router.post("/{name}/replay", **REPLAY)
+async def replay_trigger(
+    world: TheWorld, caller: TheCaller, name: Name, body: ReplayBody, key: IdempotencyKey = None
+) -> Response:
+    """Give past events to a trigger again, as an operation, or with `preview` only count them."""
+    await world.client.trigger(name)
+    return await replayed(world, caller, "trigger", name, body, key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Final, NamedTuple, TypedDict
@@ -32,6 +32,8 @@ class ReplayOptions(TypedDict, total=False):
     pace: Duration
     #: Whether records are only counted.
     preview: bool
+    #: Called with the counts so far, after each portion.
+    progress: Callable[[Replayed], None]
     #: Kept and shown with the rule: why, and who does it.
     reason: str
     by: str
@@ -40,7 +42,9 @@ class ReplayOptions(TypedDict, total=False):
 class Replayed(NamedTuple):
     """Past records given to a rule."""
 
+    #: How many were read, of how many at most: between the places there may be fewer records than offsets.
     records: int
+    total: int
     #: How many of them match, and how many of those cannot be taken.
     matched: int
     bad: int
@@ -69,7 +73,7 @@ class Replay:
         self._topic = topic
         self._prepare = prepare
         self._make = make
-        self._records = self._matched = self._bad = 0
+        self._records = self._total = self._matched = self._bad = 0
         self._reasons: list[str] = []
         self._due = 0.0
 
@@ -81,6 +85,8 @@ class Replay:
             lambda: _spans(views, self._topic, since, until, options.get("partition")),
             f"find the records for {self._what}",
         )
+        self._total = sum(span.end - span.start for span in spans)
+        progress = options.get("progress", _nothing)
         if not is_preview:
             order = Order(since_epoch("now", edge.now()), options.get("by", ""), options.get("reason", ""))
             await edge.ask(
@@ -90,39 +96,55 @@ class Replay:
         async with aclosing(views.reader(self._topic).read(spans)) as batches:
             async for records in batches:
                 await edge.ask(lambda some=records: self._prepare(some), "look up what they take")  # type: ignore[misc]
-                messages = self._messages(records, ids)
-                if not is_preview:
-                    await self._send(messages, pace_ms)
+                for some in self._portions(records, ids, max(1, 100 // pace_ms)):
+                    if some and not is_preview:
+                        await self._send(some, pace_ms)
+                    progress(self._counted(is_ordered=not is_preview))
+        return self._counted(is_ordered=not is_preview)
+
+    def _counted(self, *, is_ordered: bool) -> Replayed:
         return Replayed(
-            self._records, self._matched, self._bad, tuple(self._reasons), is_ordered=not is_preview
+            self._records, self._total, self._matched, self._bad, tuple(self._reasons), is_ordered=is_ordered
         )
 
-    def _messages(self, records: Sequence[Record], ids: Mapping[int, str]) -> list[Outgoing]:
-        messages = []
+    def _portions(
+        self, records: Sequence[Record], ids: Mapping[int, str], most: int
+    ) -> Iterator[list[Outgoing]]:
+        """Make messages of records, in portions; what is counted is what the portions so far are made of."""
+        messages = list[Outgoing]()
         for record in records:
             self._records += 1
-            try:
-                made = self._make(record, f"{ids[record.partition]}-{record.partition}-{record.offset}")
-            except RejectedError as error:
-                self._matched += 1
-                self._bad += 1
-                if len(self._reasons) < _REASONS_MAX:
-                    self._reasons.append(f"partition {record.partition}, offset {record.offset}: {error}")
-                continue
+            made = self._message(record, f"{ids[record.partition]}-{record.partition}-{record.offset}")
             if made is not None:
-                self._matched += 1
                 messages.append(made)
-        return messages
+            if len(messages) == most:
+                yield messages
+                messages = []
+        yield messages
+
+    def _message(self, record: Record, own_id: str) -> Outgoing | None:
+        try:
+            made = self._make(record, own_id)
+        except RejectedError as error:
+            self._bad += 1
+            if len(self._reasons) < _REASONS_MAX:
+                self._reasons.append(f"partition {record.partition}, offset {record.offset}: {error}")
+        else:
+            self._matched += made is not None
+            return made
+        self._matched += 1
+        return None
 
     async def _send(self, messages: list[Outgoing], pace_ms: int) -> None:
-        """Send at the pace, in portions of a tenth of a second."""
-        portion = max(1, 100 // pace_ms)
+        """Send messages together, once their time has come at the pace."""
         loop = asyncio.get_running_loop()
-        for at in range(0, len(messages), portion):
-            some = messages[at : at + portion]
-            await asyncio.sleep(max(0.0, self._due - loop.time()))
-            self._due = max(self._due, loop.time()) + len(some) * pace_ms / 1_000
-            await self._edge.put(some, f"give records to {self._what}")
+        await asyncio.sleep(max(0.0, self._due - loop.time()))
+        self._due = max(self._due, loop.time()) + len(messages) * pace_ms / 1_000
+        await self._edge.put(messages, f"give records to {self._what}")
+
+
+def _nothing(_: Replayed) -> None:
+    """Tell nobody."""
 
 
 def topic_views(edge: Edge) -> TopicViews:

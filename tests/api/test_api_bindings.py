@@ -1,4 +1,4 @@
-"""Bindings through the API."""
+"""Bindings, and replays of past records, through the API."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import pytest
 from api_site import V1, Site, finish
 
 from stream_durable import App, Workflow
+from stream_durable.api.shown import plain
+from stream_durable.client import Replayed
 from stream_durable.testing.engine import Engine
 
 
@@ -17,6 +19,7 @@ def site() -> Iterator[Site]:
     flow.add("take", lambda order: order["id"])
     app = App("shop", workflows=[flow])
     app.on(app.topic("orders"), start=flow, id="id", name="orders")
+    app.on("placed", start=flow, id="data.id", name="placed")
     with Engine.memory() as engine:
         finish(engine.deploy_app(app))
         yield Site(engine)
@@ -44,7 +47,36 @@ def test_past_records_are_counted_given_again_and_a_binding_is_deleted(site: Sit
     body = {"since": 0, "until": 2, "preview": True}
     found = site.post("/bindings/orders/replay", body)
     assert (found["records"], found["matched"], found["bad"], found["is_ordered"]) == (2, 2, 1, False)
-    assert site.post("/bindings/orders/replay", {"since": "2020-01-01T00:00:00Z"})["is_ordered"]
+    assert "not JSON" in found["reasons"][0]
+    asked = site.post("/bindings/orders/replay", {"since": "2020-01-01T00:00:00Z"})
+    finish(site.engine.until_idle())
+    done = site.get(f"/operations/{asked['id']}")
+    assert (done["act"], done["subject"], done["status"]) == ("replay", "binding orders", "completed")
+    assert done["replayed"] == found | {"is_ordered": True}
     assert len(site.engine.runs) == 1
     assert site.ask("DELETE", f"{V1}/bindings/orders").status_code == 202
     assert site.ask("GET", f"{V1}/bindings/orders").status_code == 404
+
+
+def test_a_replay_of_events_is_an_operation_with_progress_and_a_stop(site: Site) -> None:
+    site.post("/triggers/placed/pause")
+    for n in range(5):
+        site.post("/events", {"event": "placed", "key": "k", "data": {"id": f"o{n}"} if n else {}})
+    finish(site.engine.until_idle())
+    path, body = "/triggers/placed/replay", {"since": 0, "pace": "1h", "reason": "it was off"}
+    assert site.ask("POST", f"{V1}/triggers/none/replay", json=body).status_code == 404
+    assert site.ask("POST", V1 + path, json=body | {"pace": "soon"}).status_code == 400
+
+    again = {"headers": {"Idempotency-Key": "once"}}
+    asked = site.post(path, body, **again)
+    assert (asked["act"], asked["subject"], asked["reason"]) == ("replay", "trigger placed", "it was off")
+    finish(site.engine.advance("90m"))
+    now = site.post(path, body, **again)
+    assert (now["id"], now["status"], now["told"]) == (asked["id"], "running", now["replayed"]["records"])
+    assert 0 < now["told"] < now["found"] and now["replayed"]["bad"] == 1
+    assert [run.id for run in site.engine.runs] == ["o1", "o2"]
+    hidden = plain(Replayed(**now["replayed"] | {"reasons": ("'tea' is no id",)}), may_see=False)
+    assert hidden["reasons"] == ["hidden: 14 characters"]
+    stopped = site.ask("DELETE", f"{V1}/operations/{asked['id']}").json()
+    finish(site.engine.advance("1d"))
+    assert stopped["status"] == "stopped" and len(site.engine.runs) == 2

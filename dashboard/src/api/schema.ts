@@ -1100,6 +1100,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/triggers/{name}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay Trigger
+         * @description Give past events to a trigger again, as an operation, or with `preview` only count them.
+         */
+        post: operations["replay_trigger"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/bindings": {
         parameters: {
             query?: never;
@@ -1195,7 +1215,7 @@ export interface paths {
         put?: never;
         /**
          * Replay Binding
-         * @description Give past records to a binding again, and answer when all are given; or only count.
+         * @description Give past records to a binding again, as an operation, or with `preview` only count them.
          */
         post: operations["replay_binding"];
         delete?: never;
@@ -2828,6 +2848,8 @@ export interface components {
             id: string;
             /** Act */
             act: string;
+            /** Subject */
+            subject: string;
             /**
              * Status
              * @enum {string}
@@ -2839,6 +2861,7 @@ export interface components {
             found: number;
             /** Is Exact */
             is_exact: boolean;
+            replayed: components["schemas"]["Replayed"] | null;
             /** By */
             by: string;
             /** Reason */
@@ -3202,6 +3225,8 @@ export interface components {
         Replayed: {
             /** Records */
             records: number;
+            /** Total */
+            total: number;
             /** Matched */
             matched: number;
             /** Bad */
@@ -9394,6 +9419,108 @@ export interface operations {
             };
         };
     };
+    replay_trigger: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A request that is repeated with its key, by the same caller, changes nothing more. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The name; a slash is written as `%2F`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replayed"];
+                };
+            };
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationState"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_bindings: {
         parameters: {
             query?: never;
@@ -9787,7 +9914,10 @@ export interface operations {
     replay_binding: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A request that is repeated with its key, by the same caller, changes nothing more. */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The name; a slash is written as `%2F`. */
                 name: string;
@@ -9800,13 +9930,22 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Replayed"];
+                };
+            };
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationState"];
                 };
             };
             /** @description Bad Request */
@@ -9847,6 +9986,15 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,4 +1,4 @@
-/** Operations: acts on all runs of a filter, with progress, and a stop. */
+/** Operations: acts on all runs of a filter and replays, with progress, and a stop. */
 
 import { useQuery } from "@tanstack/react-query";
 
@@ -18,6 +18,12 @@ const LOOKS: Record<string, [IconName, Hue]> = {
   stopped: ["s-cancelled", "grey"],
   failed: ["s-failed", "red"],
 };
+
+/** What an operation does, and of how many; of a replay offsets say the most there can be. */
+function doing(each: OperationState): { what: string; total: string } {
+  if (each.subject) return { what: `${each.act} ${each.subject}`, total: `${each.found.toLocaleString("en")} records` };
+  return { what: `${each.act} runs`, total: counted(each.found, each.is_exact) };
+}
 
 export function Operations() {
   const [ask, dialog] = useActs(["operations"]);
@@ -41,15 +47,24 @@ export function Operations() {
         );
       },
     },
-    { key: "act", head: "Act", width: 96, cell: (each) => each.act },
+    {
+      key: "act",
+      head: "Act",
+      width: 200,
+      cell: (each) => (
+        <>
+          {each.act} {each.subject ? <span className="id">{each.subject}</span> : "runs"}
+        </>
+      ),
+    },
     {
       key: "told",
-      head: "Runs",
+      head: "Done",
       width: 220,
       num: true,
       cell: (each) => (
         <>
-          <Meter done={each.told} total={each.found} /> {each.told.toLocaleString("en")} of {counted(each.found, each.is_exact)}
+          <Meter done={each.told} total={each.found} /> {each.told.toLocaleString("en")} of {doing(each).total}
         </>
       ),
     },
@@ -57,7 +72,16 @@ export function Operations() {
       key: "reason",
       head: "Reason",
       from: 768,
-      cell: (each) => (each.error ? <span title={each.error}>{each.error}</span> : <span className="q2">{each.reason}</span>),
+      cell: (each) =>
+        each.error ? (
+          <span title={each.error}>{each.error}</span>
+        ) : each.replayed?.bad ? (
+          <span title={each.replayed.reasons.join("\n")}>
+            {each.replayed.bad.toLocaleString("en")} cannot be taken: {each.replayed.reasons[0]}
+          </span>
+        ) : (
+          <span className="q2">{each.reason}</span>
+        ),
     },
     { key: "by", head: "By", width: 120, from: 768, cell: (each) => each.by },
     { key: "begun", head: "Begun", width: 112, num: true, from: 768, cell: (each) => <Time at={each.begun} /> },
@@ -72,10 +96,10 @@ export function Operations() {
           <button
             type="button"
             className="link"
-            aria-label={`Stop to ${each.act} runs`}
+            aria-label={`Stop to ${doing(each).what}`}
             onClick={() =>
               ask({
-                title: `Stop to ${each.act} runs`,
+                title: `Stop to ${doing(each).what}`,
                 verb: "Stop it",
                 isRisky: true,
                 asksReason: false,
@@ -93,7 +117,7 @@ export function Operations() {
     <Screen title="Operations" query={found} count={`${rows.length} of this server`}>
       {rows.length === 0 ? (
         <Empty title="No operations">
-          <p>An act on all runs that match a filter is listed here, with its progress.</p>
+          <p>An act on all runs that match a filter, or a replay, is listed here, with its progress.</p>
         </Empty>
       ) : (
         <Table label="Operations" columns={columns} rows={rows} rowKey={(each) => each.id} />

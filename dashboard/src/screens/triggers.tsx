@@ -35,6 +35,28 @@ function turn(kind: "trigger" | "binding", each: { name: string; is_on: boolean 
   };
 }
 
+/** The act that gives past records again, as an operation. */
+function replay(kind: "trigger" | "binding", name: string): Act {
+  const some = kind === "trigger" ? "Events" : "Records";
+  return {
+    title: `Replay for ${kind} ${name}`,
+    verb: "Replay",
+    asksReason: false,
+    preview: <p className="hint">{some} of that time are read again; those that were taken before change nothing. Operations shows how far it is.</p>,
+    form: {
+      schema: {
+        type: "object",
+        required: ["since"],
+        properties: {
+          since: { type: "string", format: "date-time", title: "From" },
+          until: { type: "string", format: "date-time", title: "Until", description: "Empty: the present end." },
+        },
+      },
+    },
+    run: (_, value) => post(`${kind}s/${part(name)}/replay`, value),
+  };
+}
+
 function forget(kind: "trigger" | "binding", name: string): Act {
   return {
     title: `Delete ${kind} ${name}`,
@@ -242,6 +264,11 @@ function TriggerPanel({ each, onAct, onClose }: { each: TriggerState; onAct: Ask
         </dl>
       </section>
       <section className="sec">
+        <button type="button" className="btn" onClick={() => onAct(replay("trigger", each.name))}>
+          <Icon name="retry" /> Replay…
+        </button>
+      </section>
+      <section className="sec">
         <h3 className="sec__h">Input</h3>
         <Json value={each.input} label={`input of ${each.name}`} />
       </section>
@@ -268,23 +295,6 @@ function Forget({ kind, name, onAct }: { kind: "trigger" | "binding"; name: stri
 }
 
 function BindingPanel({ each, onAct, onClose }: { each: Binding; onAct: Ask; onClose: () => void }) {
-  const replay: Act = {
-    title: `Replay ${each.topic}`,
-    verb: "Replay",
-    asksReason: false,
-    preview: <p className="hint">Records of that time are read again; those that were taken before change nothing.</p>,
-    form: {
-      schema: {
-        type: "object",
-        required: ["since"],
-        properties: {
-          since: { type: "string", format: "date-time", title: "From" },
-          until: { type: "string", format: "date-time", title: "Until", description: "Empty: the present end." },
-        },
-      },
-    },
-    run: (_, value) => post(`bindings/${part(each.name)}/replay`, value),
-  };
   return (
     <Side title={each.name} each={each} act={turn("binding", each)} onAct={onAct} onClose={onClose}>
       {(each.stopped || each.trouble) && (
@@ -311,7 +321,7 @@ function BindingPanel({ each, onAct, onClose }: { each: Binding; onAct: Ask; onC
         </dl>
       </section>
       <section className="sec">
-        <button type="button" className="btn" onClick={() => onAct(replay)}>
+        <button type="button" className="btn" onClick={() => onAct(replay("binding", each.name))}>
           <Icon name="retry" /> Replay…
         </button>
       </section>
