@@ -36,6 +36,18 @@ export async function act(drive) {
     await drive.see("aside >> text=Attempts 2");
     await blur();
   });
+  await drive.step("mark a failed run as reviewed", async () => {
+    await page.getByRole("button", { name: "Mark reviewed" }).click();
+    await reason("paid by hand", "/review");
+    await drive.see("header >> text=Done");
+    await drive.see("header summary >> text=paid by hand");
+    await drive.see("aside section[aria-label='What people did about explode'] >> text=the bank is back");
+    await page.getByRole("button", { name: "Mark reviewed" }).waitFor({ state: "detached" });
+    await page.locator("header summary").click();
+    await drive.check();
+    await drive.picture("act-reviewed");
+    await blur();
+  });
   await drive.step("change a held run", async () => {
     await drive.go("runs/held-1");
     await page.getByRole("button", { name: "Change the run" }).click();
@@ -167,6 +179,8 @@ export async function act(drive) {
     await page.waitForSelector("dialog[open] form");
     await drive.sends("/queues/pick/resume", () => drive.press("Enter"));
     await closed();
+    await page.getByRole("button", { name: "Pause queue pick" }).waitFor();
+    await drive.see("main tbody >> text=resumed");
     await blur();
   });
   await drive.step("cancel all that match", async () => {

@@ -10,6 +10,8 @@ test.each([
   ["resume", [], 2, 21],
   ["retry", [], 4, 19],
   ["retry", ["cancelled"], 7, 0],
+  ["review", [], 5, 18],
+  ["review", ["failed"], 4, 0],
   ["cancel", ["running", "completed"], 3, 5],
 ] as const)("%s of %j reaches %i and leaves %i", (verb, chosen, reached, left) => {
   expect(reach(verb, counts, chosen)).toEqual({ reached, left });

@@ -106,7 +106,9 @@ class BulkOrders:
     async def mark_all_reviewed(
         self, which: RunFilter, reason: str = "", *, by: str = "", progress: Progress | None = None
     ) -> int:
-        """Mark the matching failed runs as looked at; return their number."""
+        """Mark the matching failed runs as looked at; return their number. Marked ones keep their mark."""
+        if which.reviewed:
+            return 0
 
         def order(run: str) -> MarkReviewed:
             return MarkReviewed(key=run, id=uuid4().hex, format=REVIEWED, reason=reason, by=by)

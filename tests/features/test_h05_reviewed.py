@@ -66,6 +66,14 @@ async def test_all_that_match_are_marked_and_those_that_are_marked_stay(engine: 
     assert by == {"a": "ann", "b": "tom", "c": "tom"}
 
 
+async def test_of_marked_runs_none_is_left_to_mark(engine: Engine) -> None:
+    await failed(engine, "a", "b")
+    await engine.run("a").mark_reviewed("first", by="ann")
+    assert await engine.mark_all_reviewed(RunFilter(reviewed=True), "all") == 0
+    await engine.until_idle()
+    assert await found(engine, reviewed=False) == {"b"}
+
+
 async def test_only_a_failed_run_is_marked(engine: Engine) -> None:
     run = await engine.start(failing(), id="fine")
     await engine.until(run, "completed")

@@ -71,6 +71,8 @@ export function filterOf(search: RunsSearch): Query {
     created_since: search.since,
     input_text: search.text,
     failed: search.failed,
+    // As a text, since what is false is left out.
+    reviewed: search.reviewed === undefined ? undefined : String(search.reviewed),
     failure_code: search.code,
     failed_step: search.at,
     attributes: search.where?.split(","),

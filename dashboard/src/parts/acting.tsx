@@ -5,6 +5,9 @@ import { useState, type ReactNode } from "react";
 
 import { ActDialog, type Act } from "./dialog";
 
+/** What is asked stands on the log before it is applied, and no stream tells of all that changes: it is looked at again. */
+const AGAIN_MS = 1_000;
+
 /** Return what opens the dialog of an act, and the place of the dialog in the screen. */
 export function useActs(refreshed: QueryKey): [(act: Act) => void, ReactNode] {
   const queries = useQueryClient();
@@ -16,7 +19,9 @@ export function useActs(refreshed: QueryKey): [(act: Act) => void, ReactNode] {
       onClose={() => setAct(undefined)}
       onDone={() => {
         setAct(undefined);
-        void queries.invalidateQueries({ queryKey: refreshed });
+        const refresh = () => void queries.invalidateQueries({ queryKey: refreshed });
+        refresh();
+        setTimeout(refresh, AGAIN_MS);
       }}
     />
   );

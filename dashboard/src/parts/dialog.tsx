@@ -46,6 +46,8 @@ export interface Act {
   preview?: ReactNode | ((value: unknown) => ReactNode);
   /** The word on the button. */
   verb: string;
+  /** The word on what opens it, where that is another one. */
+  short?: string;
   isRisky?: boolean;
   asksReason?: boolean;
   /** What a reason is called where it is said to others. */

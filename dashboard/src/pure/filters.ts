@@ -12,6 +12,8 @@ export interface RunsSearch {
   /** A text in the input. */
   text?: string;
   failed?: boolean;
+  /** Only failed runs that somebody has marked as reviewed, or that nobody has. */
+  reviewed?: boolean;
   /** The code of the failure, and the step that failed. */
   code?: string;
   at?: string;
@@ -39,6 +41,7 @@ export function readSearch(given: Record<string, unknown>): RunsSearch {
     else if (typeof value === "number") found[name] = String(value);
   }
   if (given.failed === true || given.failed === "true") found.failed = true;
+  if (["true", "false"].includes(String(given.reviewed))) found.reviewed = String(given.reviewed) === "true";
   return found;
 }
 
@@ -69,6 +72,7 @@ export function tokens(search: RunsSearch): Token[] {
   const found: Token[] = [];
   if (search.status) found.push({ name: "status", label: "status", value: search.status.join(", ") });
   if (search.failed) found.push({ name: "failed", label: "", value: "failed" });
+  if (search.reviewed !== undefined) found.push({ name: "reviewed", label: "", value: search.reviewed ? "reviewed" : "needs review" });
   for (const name of TEXTS) {
     const value = search[name];
     if (value === undefined || name === "after" || name === "sort") continue;

@@ -75,6 +75,9 @@ export const RUN_STATUSES = [
   "cancelled",
 ] as const;
 
+/** The statuses of runs that need somebody until they are retried or marked as reviewed. */
+export const REVIEWABLE: readonly string[] = ["failed", "compensation_failed"];
+
 /** Whether nothing changes any more by itself. */
 export function isSettled(status: string): boolean {
   return ["completed", "failed", "cancelled", "compensated", "compensation_failed", "merged", "skipped"].includes(status);

@@ -1,12 +1,15 @@
 /** Which runs an act on many reaches: what ends an open run leaves ended ones alone, and so on. As the server does it. */
 
-export type Verb = "retry" | "pause" | "resume" | "cancel";
+import { REVIEWABLE } from "./look";
+
+export type Verb = "retry" | "pause" | "resume" | "cancel" | "review";
 
 export const VERBS: readonly (readonly [Verb, string])[] = [
   ["retry", "Retry"],
   ["pause", "Pause"],
   ["resume", "Resume"],
   ["cancel", "Cancel"],
+  ["review", "Mark reviewed"],
 ];
 
 const GOING = ["pending", "running", "waiting", "paused"];
@@ -33,5 +36,7 @@ function isReached(verb: Verb, status: string, chosen: readonly string[]): boole
       return status === "paused";
     case "retry":
       return status === "failed" || status === "compensated" || (status === "cancelled" && chosen.length > 0);
+    case "review":
+      return REVIEWABLE.includes(status);
   }
 }

@@ -4,12 +4,13 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 
-import { filterOf, get, part, post, remove } from "../api/client";
+import { filterOf, get, part, post, remove, statuses } from "../api/client";
 import type { OperationState, RunEntry, RunStatuses } from "../api/models";
 import { useActs } from "../parts/acting";
 import { Icon, Seg } from "../parts/basics";
 import type { Act } from "../parts/dialog";
 import type { RunsSearch } from "../pure/filters";
+import { REVIEWABLE } from "../pure/look";
 import { reach, VERBS, type Verb } from "../pure/reach";
 import { counted } from "../pure/time";
 
@@ -26,6 +27,7 @@ export function Bulk(props: Props) {
   const [isAll, setAll] = useState(false);
   const [ask, dialog] = useActs(["runs"]);
   const [operation, setOperation] = useState<string>();
+  const queries = useQueryClient();
   const all = isAll || marked.length === 0;
   const matched = counted(matching ?? 0, counts?.is_exact ?? true);
   const begin = async (verb: Verb, reason: string) => {
@@ -33,11 +35,13 @@ export function Bulk(props: Props) {
     setOperation(started.id);
   };
   const each = async (verb: Verb, reason: string) => {
-    for (const run of marked) await post(`runs/${part(run.id)}/${verb}`, { reason });
+    for (const run of marked) if (verb !== "review" || mayBeReviewed(run)) await post(`runs/${part(run.id)}/${verb}`, { reason });
     props.onClear();
   };
-  const act = (verb: Verb, word: string): Act => {
-    const { reached, left } = all ? reach(verb, counts?.counts ?? {}, search.status) : reach(verb, byStatus(marked), ["", ...marked.map((run) => run.status)]);
+  const act = (verb: Verb, word: string, asked?: RunStatuses): Act => {
+    const found = all ? reach(verb, counts?.counts ?? {}, search.status) : reach(verb, byStatus(marked), ["", ...marked.map((run) => run.status)]);
+    const reached = verb === "review" ? (all ? reach(verb, asked?.counts ?? {}, search.status).reached : marked.filter(mayBeReviewed).length) : found.reached;
+    const left = found.reached + found.left - reached;
     const runs = counted(reached, !all || (counts?.is_exact ?? true));
     return {
       title: all ? `${word} all ${matched} matching` : `${word} ${marked.length} selected`,
@@ -48,13 +52,18 @@ export function Bulk(props: Props) {
         <dl className="kv kv--sums">
           <dt>{WILL[verb]}</dt>
           <dd className="num str">{runs}</dd>
-          <dt className="q3">{verb === "retry" ? "did not fail, or cannot be retried: left alone" : "not in a state for it: left alone"}</dt>
+          <dt className="q3">{LEFT[verb] ?? "not in a state for it: left alone"}</dt>
           <dd className="num q3">{left.toLocaleString("en")}</dd>
         </dl>
       ),
       run: (reason) => (all ? begin(verb, reason) : each(verb, reason)),
     };
   };
+  // How many of them nobody has reviewed yet is counted when it is asked for.
+  const open = async (verb: Verb, word: string) => {
+    ask(act(verb, word, verb === "review" && all ? await queries.fetchQuery(statuses({ ...search, reviewed: false })) : undefined));
+  };
+  const verbs = VERBS.filter(([verb]) => verb !== "review" || !search.reviewed);
   return (
     <>
     {dialog}
@@ -74,8 +83,8 @@ export function Bulk(props: Props) {
       )}
       {operation && <Progress id={operation} onOver={() => setOperation(undefined)} />}
       <div className="right row">
-        {VERBS.map(([verb, word]) => (
-          <button key={verb} type="button" className="btn" onClick={() => ask(act(verb, word))}>
+        {verbs.map(([verb, word]) => (
+          <button key={verb} type="button" className="btn" onClick={() => void open(verb, word)}>
             {word}…
           </button>
         ))}
@@ -95,7 +104,16 @@ const WILL: Record<Verb, string> = {
   pause: "will be paused",
   resume: "will be resumed",
   cancel: "will be cancelled",
+  review: "will be marked as reviewed",
 };
+const LEFT: Partial<Record<Verb, string>> = {
+  retry: "did not fail, or cannot be retried: left alone",
+  review: "did not fail, or reviewed before: left alone",
+};
+
+function mayBeReviewed(run: RunEntry): boolean {
+  return REVIEWABLE.includes(run.status) && run.word === "Needs review";
+}
 
 function byStatus(runs: readonly RunEntry[]): Record<string, number> {
   const found: Record<string, number> = {};

@@ -11,37 +11,44 @@ import type { Act } from "../parts/dialog";
 
 type Facts = Record<string, string>;
 
-/** Retry all runs that failed for this cause, at once. */
-function recover(need: Need): Act {
+const MARK = "Mark reviewed";
+
+/** An act on all runs that failed for this cause, at once. */
+function onAll(need: Need, act: "retry" | "review"): Act {
   const { workflow, step, code } = need.evidence as Facts;
   const runs = `${need.affected.toLocaleString("en")} ${need.affected === 1 ? "run" : "runs"}`;
+  const isRetry = act === "retry";
   return {
-    title: `Recover all of ${workflow}: ${runs}`,
-    verb: `Retry ${runs}`,
+    title: `${isRetry ? "Recover" : "Mark as reviewed"} all of ${workflow}: ${runs}`,
+    verb: `${isRetry ? "Retry" : "Mark"} ${runs}`,
+    short: isRetry ? "Recover all" : MARK,
     confirm: need.affected,
     preview: (
       <p className="hint">
-        Every run of <span className="mono">{workflow}</span> that failed{step && ` at ${step}`} with <span className="mono">{code}</span> within a day is retried: completed steps are kept.
+        Every run of <span className="mono">{workflow}</span> that failed{step && ` at ${step}`} with <span className="mono">{code}</span> within a day{" "}
+        {isRetry ? "is retried: completed steps are kept." : "is marked as looked at: nothing runs, and it is no longer listed here, until it is retried."}
       </p>
     ),
     run: (reason) =>
-      post("operations", { act: "retry", reason, filter: { workflow, failure_code: code, failed_step: step, status: ["failed"], created_since: "1d" } }),
+      post("operations", { act, reason, filter: { workflow, failure_code: code, failed_step: step, status: [need.code], created_since: "1d" } }),
   };
 }
 
-function actOf(need: Need): Act | undefined {
+function actsOf(need: Need): Act[] {
   const facts = need.evidence as Facts;
   switch (need.code) {
     case "failed":
-      return recover(need);
+      return [onAll(need, "review"), onAll(need, "retry")];
+    case "compensation_failed":
+      return [onAll(need, "review")];
     case "breaker":
-      return { title: `Probe ${facts.name} now`, verb: "Probe now", asksReason: false, run: () => post(`gates/${part(facts.name!)}/probe`) };
+      return [{ title: `Probe ${facts.name} now`, verb: "Probe now", asksReason: false, run: () => post(`gates/${part(facts.name!)}/probe`) }];
     case "queue_paused":
-      return { title: `Resume queue ${facts.queue}`, verb: "Resume", asksReason: false, run: () => post(`queues/${part(facts.queue!)}/resume`) };
+      return [{ title: `Resume queue ${facts.queue}`, verb: "Resume", asksReason: false, run: () => post(`queues/${part(facts.queue!)}/resume`) }];
     case "schedule_off":
-      return { title: `Switch on ${facts.schedule}`, verb: "Switch on", asksReason: false, run: () => post(`schedules/${part(facts.schedule!)}/resume`) };
+      return [{ title: `Switch on ${facts.schedule}`, verb: "Switch on", asksReason: false, run: () => post(`schedules/${part(facts.schedule!)}/resume`) }];
     default:
-      return undefined;
+      return [];
   }
 }
 
@@ -111,14 +118,13 @@ export function Needs({ needs }: { needs: readonly Need[] }) {
             <th scope="col" className="num w-time from-1024">
               Since
             </th>
-            <th scope="col" className="num w-time">
+            <th scope="col" className="num w-acts">
               <span className="vh">Acts</span>
             </th>
           </tr>
         </thead>
         <tbody>
           {needs.map((need) => {
-            const act = actOf(need);
             return (
               <tr key={need.sentence}>
                 <td>
@@ -132,11 +138,13 @@ export function Needs({ needs }: { needs: readonly Need[] }) {
                   <Time at={need.since} />
                 </td>
                 <td className="num">
-                  {act && (
-                    <button type="button" className="link" aria-label={act.title} onClick={() => ask(act)}>
-                      {need.code === "failed" ? "Recover all" : act.verb}…
-                    </button>
-                  )}
+                  <span className="acts">
+                    {actsOf(need).map((act) => (
+                      <button key={act.title} type="button" className={act.short === MARK ? "link from-768" : "link"} aria-label={act.title} onClick={() => ask(act)}>
+                        {act.short ?? act.verb}…
+                      </button>
+                    ))}
+                  </span>
                 </td>
               </tr>
             );

@@ -9,9 +9,10 @@ import type { AttemptState, Failure as StepFailure, RunState, StepState } from "
 import { Copy, Icon, Seg, Sentence, State, Status, Tag, Time, Took } from "../parts/basics";
 import type { Act } from "../parts/dialog";
 import { Json } from "../parts/json";
+import { deeds, deedsOf, type RunDeeds } from "../pure/deeds";
 import { isSettled, look } from "../pure/look";
 import { precise } from "../pure/time";
-import { Decided, useChange } from "./review";
+import { Deeds, useChange } from "./review";
 import { Kept } from "./run";
 
 interface Props {
@@ -53,10 +54,10 @@ export function StepPanel({ run, step, attempt, onAttempt, onMove, onClose, onAc
         <StepFacts step={step} />
       </div>
       <div className="aside__body" tabIndex={0} role="region" aria-label={`Details of ${step.name}`}>
+        <Deeds all={deedsOf(step.name, deeds(run as RunDeeds))} label={`What people did about ${step.name}`} />
         {failure && <Error failure={failure} attempt={chosen} />}
         {step.status === "held" && <Acts run={run} step={step} onAct={onAct} />}
         {!isOver && <WhyNot run={run} step={step} />}
-        <Decided run={run} step={step} />
         {step.status !== "held" && <Acts run={run} step={step} onAct={onAct} />}
         {own.length > 0 && <Attempts own={own} chosen={chosen} onAttempt={onAttempt} />}
         {own.some((each) => each.logs.length > 0) && <StepLogs own={own} chosen={chosen} />}

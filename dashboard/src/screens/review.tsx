@@ -1,4 +1,4 @@
-/** What people change and decide about a held step: the form of a change, and who did what, when and why. */
+/** What people change and decide: the form of a change to a held run, and who did what, when and why. */
 
 import { useQuery } from "@tanstack/react-query";
 
@@ -6,7 +6,8 @@ import { part, post, version } from "../api/client";
 import type { RunState, StepState } from "../api/models";
 import { Time } from "../parts/basics";
 import type { Act } from "../parts/dialog";
-import { bodyOf, changeFaults, changeSchema, keptLines, linesOf, valuesNow, type Kept, type Line, type Values } from "../pure/change";
+import { bodyOf, changeFaults, changeSchema, linesOf, valuesNow, type Kept, type Line, type Values } from "../pure/change";
+import { deeds, type Deed, type RunDeeds } from "../pure/deeds";
 import { nodeOf, type Defined } from "../pure/definition";
 import { useMe } from "../shell/session";
 
@@ -58,24 +59,18 @@ function Lines({ lines }: { lines: readonly Line[] }) {
   );
 }
 
-/** What people did about a step: changes of it and of its run, and decisions. */
-export function Decided({ run, step }: { run: RunState; step: StepState }) {
-  const wasHeld = step.status === "held" || step.reviews.length > 0;
-  const changes = wasHeld ? run.changes.filter((each) => each.step === step.name || !each.step) : [];
-  if (changes.length === 0 && step.reviews.length === 0) return null;
-  const all = [
-    ...changes.map((each) => ({ ...each, what: "changed", lines: keptLines(each.before, each.after) })),
-    ...step.reviews.map((each) => ({ ...each, what: DECISIONS[each.decision] ?? each.decision, lines: [] })),
-  ].sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
+/** What people did, oldest first; nothing where nobody did anything. */
+export function Deeds({ all, label }: { all: readonly Deed[]; label: string }) {
+  if (all.length === 0) return null;
   return (
-    <section className="sec">
+    <section className="sec" aria-label={label}>
       <h3 className="sec__h">
         What people did <span className="count">{all.length}</span>
       </h3>
       {all.map((each) => (
         <div key={each.id} className="stack">
           <p className="s2">
-            <Time at={each.at} /> <b>{each.what}</b> {each.by && `by ${each.by}`} {each.reason && <span className="q2">{each.reason}</span>}
+            <Time at={each.at} /> <b>{each.what}</b> {each.by && `by ${each.by}`} <span className="q2">{each.reason}</span>
           </p>
           {each.lines.length > 0 && <Lines lines={each.lines} />}
         </div>
@@ -84,10 +79,25 @@ export function Decided({ run, step }: { run: RunState; step: StepState }) {
   );
 }
 
-const DECISIONS: Record<string, string> = {
-  retry: "tried again",
-  complete: "completed by hand",
-  skip: "skipped",
-  fail: "failed by hand",
-  cancel: "cancelled",
-};
+/** What people did about a run and all its steps: the latest in a line, all of it when opened. */
+export function People({ run }: { run: RunState }) {
+  const all = deeds(run as RunDeeds);
+  const last = all.at(-1);
+  if (!last) return null;
+  return (
+    <details className="people">
+      <summary className="s2">
+        <span className="med">What people did</span> <span className="count">{all.length}</span> <Time at={last.at} />{" "}
+        {last.step && <code>{last.step}</code>} {last.what} {last.by && `by ${last.by}`} <span className="q2">{last.reason}</span>
+      </summary>
+      <ul className="log">
+        {[...all].reverse().map((each) => (
+          <li key={each.id}>
+            <Time at={each.at} /> {each.step && <code>{each.step}</code>} <b>{each.what}</b> {each.by && `by ${each.by}`}{" "}
+            <span className="q2">{each.reason}</span>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}

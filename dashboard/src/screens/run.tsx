@@ -1,6 +1,6 @@
 /** One run: where it stands and why, and every view of it. A failed run opens on what failed. */
 
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useMemo, useState, type ReactNode } from "react";
 
@@ -8,14 +8,16 @@ import { attempts, part, post, run as runQuery, why } from "../api/client";
 import type { Explanation, RunState, StepState } from "../api/models";
 import { Failure, Problem } from "../api/problem";
 import { Ago, Copy, Empty, Icon, Sentence, Skeleton, State, Tag, Time, Took, Why } from "../parts/basics";
+import { useActs } from "../parts/acting";
 import { useNow } from "../parts/clock";
-import { ActDialog, type Act } from "../parts/dialog";
+import type { Act } from "../parts/dialog";
 import { useKeys } from "../parts/keys";
-import { isSettled, look } from "../pure/look";
+import { isSettled, look, REVIEWABLE } from "../pure/look";
 import { lanes, type LaneStep } from "../pure/lanes";
 import { millis } from "../pure/time";
 import { useCommands, type Command } from "../shell/palette";
 import { StepPanel } from "./panel";
+import { People } from "./review";
 import { Timeline } from "./timeline";
 import { Family, HistoryView, InAndOut, Logs, StepsTable } from "./views";
 
@@ -70,8 +72,7 @@ export function Run() {
   const state = useQuery(runQuery(id));
   const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
   const [fold, setFold] = useState(() => localStorage.getItem("stream_durable.axis") !== "scale");
-  const [act, setAct] = useState<Act>();
-  const queries = useQueryClient();
+  const [askAct, dialog] = useActs(["run", id]);
 
   const view: View = search.view ?? "timeline";
   const run = state.data;
@@ -91,7 +92,7 @@ export function Run() {
   const acts = run ? actsOf(run) : {};
   const ask = (name: string) => {
     const found = acts[name];
-    if (found) setAct(found);
+    if (found) askAct(found);
   };
   useKeys({
     j: () => move(1),
@@ -106,7 +107,7 @@ export function Run() {
   });
   useCommands([
     ...Object.entries(acts).map(
-      ([name, each]): Command => ({ id: `act ${name}`, group: "This run", title: each.title, icon: ICONS[name] ?? "more", run: () => setAct(each) }),
+      ([name, each]): Command => ({ id: `act ${name}`, group: "This run", title: each.title, icon: ICONS[name] ?? "more", run: () => askAct(each) }),
     ),
     ...(run?.steps.slice(0, 200) ?? []).map(
       (step): Command => ({
@@ -133,12 +134,12 @@ export function Run() {
       onAttempt={(attempt) => go({ attempt })}
       onMove={move}
       onClose={() => go({ step: "", attempt: undefined })}
-      onAct={setAct}
+      onAct={askAct}
     />
   );
   return (
     <>
-      <Header run={run} acts={acts} onAct={setAct} />
+      <Header run={run} acts={acts} onAct={askAct} />
       <Tabs run={run} view={view} />
       <div className={`split ${panel ? "" : "split--plain"}`}>
         <div className="pane">
@@ -174,16 +175,7 @@ export function Run() {
           </aside>
         )}
       </div>
-      {act && (
-        <ActDialog
-          act={act}
-          onClose={() => setAct(undefined)}
-          onDone={() => {
-            setAct(undefined);
-            void queries.invalidateQueries({ queryKey: ["run", id] });
-          }}
-        />
-      )}
+      {dialog}
     </>
   );
 }
@@ -234,11 +226,12 @@ function Lanes(props: {
   );
 }
 
-const ICONS: Record<string, "pause" | "play" | "retry" | "x" | "send"> = {
+const ICONS: Record<string, "pause" | "play" | "retry" | "x" | "check"> = {
   pause: "pause",
   resume: "play",
   retry: "retry",
   cancel: "x",
+  review: "check",
 };
 
 function actsOf(run: RunState): Record<string, Act> {
@@ -265,11 +258,20 @@ function actsOf(run: RunState): Record<string, Act> {
       run: to("retry"),
     };
   }
+  if (REVIEWABLE.includes(run.status) && !run.reviewed) {
+    found.review = {
+      title: `Mark ${run.id} reviewed`,
+      verb: "Mark reviewed",
+      preview: <p className="hint">Nothing runs. It is no longer listed as in need of somebody, until it is retried.</p>,
+      run: to("review"),
+    };
+  }
   if (!isOver) {
     for (const signal of signalsOf(run)) {
       found[`signal ${signal}`] = {
         title: `Send signal ${signal}`,
         verb: "Send it",
+        short: `Signal ${signal}`,
         asksReason: false,
         preview: <p className="hint">The run takes it where it waits for {signal}, or keeps it until it does.</p>,
         value: { label: "Data, as JSON", initial: "null" },
@@ -279,6 +281,7 @@ function actsOf(run: RunState): Record<string, Act> {
     found.cancel = {
       title: `Cancel ${run.id}`,
       verb: "Cancel the run",
+      short: "Cancel",
       isRisky: true,
       preview: (
         <p className="hint">
@@ -348,7 +351,7 @@ function Header({ run, acts, onAct }: { run: RunState; acts: Record<string, Act>
           {Object.entries(acts).map(([name, act]) => (
             <button key={name} type="button" className={`btn ${act.isRisky ? "btn--risk" : ""}`} onClick={() => onAct(act)}>
               {!act.isRisky && ICONS[name] && <Icon name={ICONS[name]} />}
-              {name.startsWith("signal ") ? `Signal ${name.slice(7)}` : act.title.split(" ")[0]}…
+              {act.short ?? act.verb}…
             </button>
           ))}
         </div>
@@ -364,6 +367,7 @@ function Header({ run, acts, onAct }: { run: RunState; acts: Record<string, Act>
           )}
         </Why>
       )}
+      <People run={run} />
       <Facts run={run} explained={isQuiet ? undefined : explained.data} />
     </header>
   );

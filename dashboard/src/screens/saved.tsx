@@ -15,6 +15,7 @@ interface View {
 
 const GIVEN: readonly View[] = [
   { name: "All", search: {} },
+  { name: "Needs review", search: { reviewed: false } },
   { name: "Failed", search: { failed: true } },
   { name: "Under way", search: { status: ["pending", "running", "waiting", "paused"] } },
 ];

@@ -89,7 +89,7 @@ function turn(queue: QueueState): Act {
 }
 
 function QueueTable({ rows, onAct }: { rows: readonly QueueState[]; onAct: (act: Act) => void }) {
-  if (rows.length === 0) return <p className="q2">No worker has read a queue yet, and none is paused.</p>;
+  if (rows.length === 0) return <p className="q2">No worker has read a queue yet, and none was paused.</p>;
   const columns: Column<QueueState>[] = [
     {
       key: "state",
@@ -113,7 +113,7 @@ function QueueTable({ rows, onAct }: { rows: readonly QueueState[]; onAct: (act:
     { key: "name", head: "Queue", width: 200, cell: (queue) => <span className="id">{queue.name}</span> },
     {
       key: "why",
-      head: "Paused by, or read by",
+      head: "Paused by, or read and resumed by",
       from: 768,
       cell: (queue) =>
         queue.paused ? (
@@ -123,7 +123,16 @@ function QueueTable({ rows, onAct }: { rows: readonly QueueState[]; onAct: (act:
             {queue.paused.reason && `: ${queue.paused.reason}`}
           </>
         ) : (
-          <span className="mono q2">{queue.workers.join(", ")}</span>
+          <>
+            <span className="mono q2">{queue.workers.join(", ")}</span>
+            {queue.orders.map((order) => (
+              <span key={order.act} className="q2">
+                {queue.workers.length > 0 && ", "}resumed {order.by && `by ${order.by}, `}
+                <Ago at={order.at} />
+                {order.reason && `: ${order.reason}`}
+              </span>
+            ))}
+          </>
         ),
     },
     { key: "running", head: "Running", width: 88, num: true, from: 768, cell: (queue) => queue.running.toLocaleString("en") },
