@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from stream_durable.api.bodies import MayReason, Ordered, ReasonBody, ReplayBody, ordered, why
+from stream_durable.api.bodies import MayReason, Ordered, ReasonBody, ReplayBody, SkipBody, ordered, why
 from stream_durable.api.callers import TheCaller
 from stream_durable.api.keys import IdempotencyKey
 from stream_durable.api.places import Name
@@ -13,7 +13,7 @@ from stream_durable.api.problems import documented
 from stream_durable.api.replays import REPLAY, replayed
 from stream_durable.api.shapes import many, model, shape
 from stream_durable.api.world import TheWorld
-from stream_durable.client import BindingState
+from stream_durable.client import BindingState, SkippedRecord
 
 router = APIRouter(prefix="/bindings", tags=["bindings"], responses=documented(400, 401, 403, 404, 422, 503))
 
@@ -63,6 +63,15 @@ async def replay_binding(
     """Give past records to a binding again, as an operation, or with `preview` only count them."""
     await world.client.binding(name)
     return await replayed(world, caller, "binding", name, body, key)
+
+
+@router.post("/{name}/skip", response_model=shape(SkippedRecord), status_code=202, responses=documented(409))
+async def skip_record(world: TheWorld, caller: TheCaller, name: Name, body: SkipBody) -> Response:
+    """Let a binding go past its blocking record; the record becomes a dead letter."""
+    found = await world.client.skip_record(
+        name, body.partition, body.offset, reason=body.reason, by=caller.name
+    )
+    return caller.answer(found, 202)
 
 
 def _shown(caller: TheCaller, found: BindingState) -> dict[str, object]:

@@ -225,7 +225,7 @@ class ReplayBody(ReasonBody):
     preview: bool = False
 
     def options(self, caller: Caller) -> ReplayOptions:
-        """Return the options of the client; refuse a pace that is no duration."""
+        """Return the options of the client; refuse an unreadable pace."""
         options: ReplayOptions = {
             "pace": timedelta(milliseconds=milliseconds(self.pace)), "preview": self.preview,
             "reason": self.reason, "by": caller.name,
@@ -233,6 +233,13 @@ class ReplayBody(ReasonBody):
         if self.partition is not None:
             options["partition"] = self.partition
         return options
+
+
+class SkipBody(ReasonBody):
+    """The blocking record of a binding."""
+
+    partition: Annotated[int, Field(ge=0)]
+    offset: Offset
 
 
 class ScheduleBody(ReasonBody):

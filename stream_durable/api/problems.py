@@ -32,6 +32,7 @@ _STATUSES: Final[dict[str, HTTPStatus]] = {
     "not_signed_in": HTTPStatus.UNAUTHORIZED,
     "not_held": HTTPStatus.CONFLICT,
     "not_open": HTTPStatus.CONFLICT,
+    "not_stopped": HTTPStatus.CONFLICT,
     "not_waiting": HTTPStatus.CONFLICT,
     "other_run": HTTPStatus.CONFLICT,
     "run_exists": HTTPStatus.CONFLICT,

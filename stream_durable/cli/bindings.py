@@ -14,7 +14,7 @@ from stream_durable.cli.triggers import do, note_on
 from stream_durable.cli.watching import watches
 
 if TYPE_CHECKING:
-    from stream_durable.client import BindingState
+    from stream_durable.client import BindingState, SkippedRecord
 
 bindings = typer.Typer(
     help="Topics of others as sources of starts, events, signals and answers.", no_args_is_help=True
@@ -118,6 +118,42 @@ def replay(
     begin, end, options = replay_of(since, until, partition, pace, preview=change.dry_run)
     options |= {"reason": reason, "by": who(by)}
     show_one(do(lambda client: client.replay_binding(name, begin, end, **options))._asdict(), change.output)
+
+
+@bindings.command("skip")
+@changes
+def skip(
+    name: Name,
+    partition: Annotated[
+        int | None, typer.Option("--partition", help="Where it stands, if it stands in several.")
+    ] = None,
+    offset: Annotated[
+        int | None,
+        typer.Option("--offset", help="Only if it stands at this record: so a repeat is harmless."),
+    ] = None,
+    reason: Reason = "",
+    by: By = None,
+    *,
+    change: Change,
+) -> None:
+    """Let a binding go past its blocking record; the record becomes a dead letter.
+
+    Example: `stream-durable bindings skip orders:order --reason "a test of theirs"`
+    """
+    change.make(
+        f"skip a record for binding {name}",
+        lambda client: client.skip_record(name, partition, offset, reason=reason, by=who(by)),
+        _said,
+        facts=lambda found: found._asdict(),
+    )
+
+
+def _said(found: SkippedRecord) -> str:
+    record = f"partition {found.partition}, offset {found.offset}"
+    if not found.stopped:
+        return f"It is past {record} already."
+    asked = "Asked to skip" if found.is_ordered else "It was asked before to skip"
+    return f"{asked} {record}: {found.stopped}."
 
 
 def _row(found: BindingState) -> dict[str, Any]:

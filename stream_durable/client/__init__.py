@@ -24,6 +24,7 @@ from stream_durable.client.reviews import Review
 from stream_durable.client.rules import TriggerState
 from stream_durable.client.run import RunHandle
 from stream_durable.client.schedules import Backfill, FiringState, ScheduleState
+from stream_durable.client.skipping import SkippedRecord
 from stream_durable.client.state import Request, Requests, RunState, StepState
 from stream_durable.client.where import Where
 from stream_durable.explain.checks import Check
@@ -79,6 +80,7 @@ __all__ = [
     "RunState",
     "RunStatuses",
     "ScheduleState",
+    "SkippedRecord",
     "StepState",
     "Stretch",
     "TriggerState",

@@ -1,4 +1,4 @@
-"""Bindings of topics of others: listed, turned off and on, deleted, and given past records."""
+"""Bindings of topics of others: listed, turned off and on, deleted, given past records, let past bad ones."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from stream_durable.client.edge import Edge
 from stream_durable.client.latest import OrderState, order_states
 from stream_durable.client.replaying import Place, Replay, Replayed, ReplayOptions, topic_views
 from stream_durable.client.rules import forget, known_rule, read_declared, turn
+from stream_durable.client.skipping import SkippedRecord, remedy, skip_record
 from stream_durable.core.bindings import Bad, Binding
 from stream_durable.core.declared import Declared, rule_key
 from stream_durable.core.errors import RejectedError
@@ -89,9 +90,10 @@ class BindingState(NamedTuple):
 
     @property
     def stopped(self) -> str:
-        """Where reading has stopped, and why; empty: nowhere."""
+        """Where reading has stopped, why, and the remedy; empty: nowhere."""
         return "; ".join(
-            f"partition {each.partition} stands at offset {each.position}: {each.stopped}"
+            f"partition {each.partition} stands at offset {each.position}: {each.stopped}; "
+            + remedy(self.name, each.partition, each.position)
             for each in self.partitions
             if each.stopped
         )
@@ -129,6 +131,25 @@ class BindingOrders:
         The brokers keep the positions for their time, so one of this name reads on where this one was.
         """
         await forget(self._edge, "binding", name)
+
+    async def skip_record(
+        self,
+        name: str,
+        partition: int | None = None,
+        offset: int | None = None,
+        *,
+        reason: str = "",
+        by: str = "",
+    ) -> SkippedRecord:
+        """Let a binding with `bad="stop"` go past its blocking record, now a dead letter.
+
+        Without a partition the only blocked one is meant. With the offset a repeat is harmless: a record
+        passed already is left alone. Raises `RejectedError` with code `not_stopped` for any other record.
+        """
+        edge = self._edge
+        return await skip_record(
+            edge, _known(await read_declared(edge), name), partition, offset, reason=reason, by=by
+        )
 
     async def replay_binding(
         self, name: str, since: Place, until: Place | None = None, **options: Unpack[ReplayOptions]

@@ -173,6 +173,7 @@ class BlockingClient(_Facade):
     resume_binding = _Blocking(AsyncClient.resume_binding)
     delete_binding = _Blocking(AsyncClient.delete_binding)
     replay_binding = _Blocking(AsyncClient.replay_binding)
+    skip_record = _Blocking(AsyncClient.skip_record)
     answer = _Blocking(AsyncClient.answer)
     claim = _Blocking(AsyncClient.claim)
     assign = _Blocking(AsyncClient.assign)

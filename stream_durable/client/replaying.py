@@ -110,7 +110,7 @@ class Replay:
     def _portions(
         self, records: Sequence[Record], ids: Mapping[int, str], most: int
     ) -> Iterator[list[Outgoing]]:
-        """Make messages of records, in portions; what is counted is what the portions so far are made of."""
+        """Make messages of records, in portions; records are counted with their portion."""
         messages = list[Outgoing]()
         for record in records:
             self._records += 1

@@ -131,8 +131,9 @@ async def turn(
 
 async def forget(edge: Edge, kind: str, name: str) -> None:
     """Delete a rule; refuse an unknown one."""
-    known_rule(await read_declared(edge), kind, name)
-    records = forgotten(rule_key(kind, name))
+    declared, key = await read_declared(edge), rule_key(kind, name)
+    known_rule(declared, kind, name)
+    records = forgotten(key, declared.skips.get(key, ()))
     await edge.ask(lambda: edge.ports.catalogue.declare(records), f"delete {kind} {name!r}")
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from stream_durable.core.format import BINDINGS, Format
 from stream_durable.core.messages import Millis, Text
+from stream_durable.core.orders import Order
 from stream_durable.core.triggers import Mapping
 
 #: What a path of a binding may begin with.
@@ -89,6 +90,16 @@ class Binding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag
     def begins(self) -> int:
         """The time of the first record to be read, where nothing was read before."""
         return self.declared if self.since is None else self.since
+
+
+class Skip(msgspec.Struct, frozen=True):
+    """The order to go past one record, where an unusable record stops its partition."""
+
+    #: The identity of the topic: one made anew has other records.
+    topic: str
+    offset: int
+    order: Order
+    format: Format = BINDINGS
 
 
 class Described(msgspec.Struct, frozen=True):

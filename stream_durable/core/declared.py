@@ -1,19 +1,19 @@
 """Declarations of apps on the definitions topic beside workflows: rules for events, and for topics of others.
 
-A record for each rule, for each rule turned off, for the latest order of each act to a rule, and for each app
-with the names of all rules. So a rule stays off over deployments, and a rule no longer declared goes on and
-is reported.
+A record for each rule, for each rule turned off, for the latest order of each act to a rule, for the latest
+skipped record of a binding in each partition, and for each app with the names of all rules. So a rule
+stays off over deployments, and a rule no longer declared goes on and is reported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec.structs import replace
 
-from stream_durable.core.bindings import Binding
+from stream_durable.core.bindings import Binding, Skip
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.format import FORMAT, Format
 from stream_durable.core.orders import Order, Orders
@@ -24,11 +24,13 @@ from stream_durable.core.triggers import Trigger
 _MARK: Final = "//"
 _OFF: Final = f"{_MARK}off"
 _ORDER: Final = f"{_MARK}order{_MARK}"
+_SKIP: Final = f"{_MARK}skip{_MARK}"
 _ROLL: Final = f"roll{_MARK}"
 
+K = TypeVar("K")
 V = TypeVar("V")
 #: What a person or a program orders a rule to do.
-RuleAct = Literal["pause", "resume", "replay"]
+RuleAct = Literal["pause", "resume", "replay", "skip"]
 Rule = Trigger | Binding
 #: A key and a value of the definitions topic; None: a tombstone.
 Declaration = tuple[bytes, bytes | None]
@@ -49,6 +51,7 @@ _stamp = msgspec.json.Decoder(_Stamp).decode
 _rule = msgspec.json.Decoder(Rule).decode
 _off = msgspec.json.Decoder(Off).decode
 _order = msgspec.json.Decoder(Order).decode
+_skip = msgspec.json.Decoder(Skip).decode
 _roll = msgspec.json.Decoder(Roll).decode
 
 
@@ -65,7 +68,7 @@ def rule_key(kind: str, name: str) -> str:
 class Declared:
     """All declarations read so far."""
 
-    __slots__ = ("_rolls", "by_event", "off", "orders", "rules")
+    __slots__ = ("_rolls", "by_event", "off", "orders", "rules", "skips")
 
     def __init__(self) -> None:
         """Know nothing yet."""
@@ -74,6 +77,8 @@ class Declared:
         self.off: dict[str, Off] = {}
         #: By key: the latest order of each act.
         self.orders: dict[str, Orders] = {}
+        #: By key of a binding, and by partition.
+        self.skips: dict[str, dict[int, Skip]] = {}
         self._rolls: dict[str, Roll] = {}
         #: The triggers that are on, by event.
         self.by_event: dict[str, list[Trigger]] = {}
@@ -82,7 +87,7 @@ class Declared:
         """Take in a record; raise for one that cannot be read."""
         try:
             self._keep(key.decode(), value, knows)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise RejectedError("bad_declaration", f"it is no declaration: {error}"[:300]) from error
 
     def _keep(self, key: str, value: bytes | None, knows: int) -> None:
@@ -92,8 +97,13 @@ class Declared:
             return
         if _ORDER in key:
             of, _, act = key.partition(_ORDER)
-            orders = _with(dict(self.orders.get(of, {})), act, None if value is None else _order(value))
+            orders = _with(self.orders.get(of, {}), act, None if value is None else _order(value))
             self.orders = _with(self.orders, of, orders or None)
+            return
+        if _SKIP in key:
+            of, _, partition = key.partition(_SKIP)
+            skips = _with(self.skips.get(of, {}), int(partition), None if value is None else _skip(value))
+            self.skips = _with(self.skips, of, skips or None)
             return
         if key.endswith(_OFF):
             self.off = _with(self.off, key.removesuffix(_OFF), None if value is None else _off(value))
@@ -156,12 +166,18 @@ def ordered(key: str, act: RuleAct, order: Order) -> Declaration:
     return f"{key}{_ORDER}{act}".encode(), _encode(order)
 
 
-def forgotten(key: str) -> list[Declaration]:
-    """Return the records for deleting a rule."""
-    records = (key, f"{key}{_OFF}", *(f"{key}{_ORDER}{act}" for act in get_args(RuleAct)))
+def skipped(key: str, partition: int, skip: Skip) -> Declaration:
+    """Return the record for letting a binding go past a record of a topic."""
+    return f"{key}{_SKIP}{partition}".encode(), _encode(skip)
+
+
+def forgotten(key: str, partitions: Iterable[int]) -> list[Declaration]:
+    """Return the records for deleting a rule, with skips in these partitions."""
+    orders = (f"{key}{_ORDER}{act}" for act in get_args(RuleAct))
+    records = (key, f"{key}{_OFF}", *orders, *(f"{key}{_SKIP}{partition}" for partition in partitions))
     return [(record.encode(), None) for record in records]
 
 
-def _with(held: dict[str, V], key: str, value: V | None) -> dict[str, V]:
+def _with(held: Mapping[K, V], key: K, value: V | None) -> dict[K, V]:
     rest = {each: found for each, found in held.items() if each != key}
     return rest if value is None else {**rest, key: value}

@@ -7,11 +7,12 @@ tried again and again, and stops nothing else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from stream_durable.admission import learn
-from stream_durable.core.bindings import Bad, Binding
+from stream_durable.core.bindings import Bad, Binding, Skip
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.orders import Order
 from stream_durable.engine.intake import Intake
 from stream_durable.metrics import Metrics
 from stream_durable.ports import BoundLog, Catalogue, LogBounds, Publisher, Record, Registry
@@ -31,11 +32,20 @@ _AGAIN_SECONDS = 5.0
 class BoundFeed:
     """The topic of a binding."""
 
-    def __init__(self, binding: Binding, log: BoundLog, ttl_ms: int, registry: Registry | None) -> None:
+    def __init__(
+        self,
+        binding: Binding,
+        skips: Mapping[int, Skip],
+        log: BoundLog,
+        ttl_ms: int,
+        registry: Registry | None,
+    ) -> None:
+        """Read nothing yet; `skips` are the records to go past, by partition."""
         self.topic = FOREIGN + binding.topic
         self.origin = f"binding {binding.name!r}: "
         self.bad: Bad = binding.bad
         self.binding = binding
+        self.skips = skips
         self._log = log
         self._ttl_ms = ttl_ms
         self._registry = registry
@@ -56,6 +66,12 @@ class BoundFeed:
         """Wait until earlier orders to the log are carried out."""
         await self._log.settled()
 
+    def skip_of(self, record: Record, topic_id: str) -> Order | None:
+        """Return the order to go past this record, if any; a topic created again has other records."""
+        skip = self.skips.get(record.partition)
+        is_meant = skip is not None and (skip.topic, skip.offset) == (topic_id, record.offset)
+        return skip.order if skip is not None and is_meant else None
+
     def read(self, record: Record, own_id: str) -> FromOutside | None:
         """Return the message for a record, if any."""
         return read_bound(self.binding, self._values, record, own_id, self._ttl_ms)
@@ -67,6 +83,7 @@ class Reader:
     def __init__(self, binding: Binding) -> None:
         self.binding = binding
         self.is_off = False
+        self.skips: Mapping[int, Skip] = {}
         self.task: asyncio.Task[None] | None = None
         #: None: the topic is not open.
         self.log: BoundLog | None = None
@@ -120,6 +137,7 @@ class BoundTopics:
         for key, binding in wanted.items():
             reader = self.readers.get(key) or Reader(binding)
             reader.binding, reader.is_off = binding, key in declared.off
+            reader.skips = declared.skips.get(key, {})
             if reader.task is None:
                 self.readers[key] = reader
                 reader.task = asyncio.create_task(self._serve(reader))
@@ -140,14 +158,14 @@ class BoundTopics:
             reader.intake.pause()
             return
         try:
-            if reader.feed.binding != reader.binding:
-                reader.feed = self._feed(reader.binding, reader.log)
+            if (reader.feed.binding, reader.feed.skips) != (reader.binding, reader.skips):
+                reader.feed = self._feed(reader, reader.log)
             await reader.intake.go_on(reader.feed)
         except RejectedError as error:
             self._note(reader, error)
 
-    def _feed(self, binding: Binding, log: BoundLog) -> BoundFeed:
-        return BoundFeed(binding, log, self._ttl_ms, self._registry)
+    def _feed(self, reader: Reader, log: BoundLog) -> BoundFeed:
+        return BoundFeed(reader.binding, reader.skips, log, self._ttl_ms, self._registry)
 
     def _note(self, reader: Reader, error: Exception) -> None:
         name, topic = reader.binding.name, reader.binding.topic
@@ -159,7 +177,7 @@ class BoundTopics:
             log = self._open_log(reader.binding)
             try:
                 await retry_transient(log.check, f"read the topic of binding {name!r}")
-                reader.log, reader.feed = log, self._feed(reader.binding, log)
+                reader.log, reader.feed = log, self._feed(reader, log)
                 reader.intake = Intake(
                     log, reader.feed, self._publisher, self._catalogue, self._metrics,
                     bytes_max=self._bytes_max,

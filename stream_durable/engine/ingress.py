@@ -35,6 +35,9 @@ class _Events:
     async def settled(self) -> None:
         """Reading never stops at a record."""
 
+    def skip_of(self, record: Record, topic_id: str) -> None:
+        """Reading never stops at a record."""
+
     def read(self, record: Record, own_id: str) -> FromOutside:
         return read_record(
             record.key, record.value, record.headers, own_id=own_id, ttl_ms=self._ttl_ms, time=record.time

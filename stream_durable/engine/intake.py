@@ -12,21 +12,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, Protocol, assert_never
+from typing import NamedTuple, assert_never
 
 from stream_durable.admission import ABOUT_DEFINITIONS, resolved
-from stream_durable.core.bindings import Bad
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.orders import Order
 from stream_durable.engine import outbox
+from stream_durable.engine.feed import Feed
 from stream_durable.metrics import Metrics
 from stream_durable.ports import (
     Assigned,
     Catalogue,
     CommandLog,
     Headers,
-    LogBounds,
     LogLost,
     Outgoing,
     Publisher,
@@ -50,34 +50,6 @@ from stream_durable.wire.tokens import NO_TOKENS, Tokens
 from stream_durable.wire.topics import DEAD, INBOX
 
 _log = logger(__name__)
-
-
-class Feed(Protocol):
-    """A topic, and the use of records."""
-
-    @property
-    def topic(self) -> str:
-        """The name as in `Outgoing`."""
-
-    @property
-    def origin(self) -> str:
-        """The beginning of the reason of each dead letter."""
-
-    @property
-    def bad(self) -> Bad:
-        """The treatment of unusable records."""
-
-    async def first(self, partition: int, bounds: LogBounds) -> int:
-        """Return where to begin in a partition without a position."""
-
-    async def prepare(self, records: Sequence[Record]) -> None:
-        """Make lookups for reading these records."""
-
-    async def settled(self) -> None:
-        """Wait until earlier orders to the log are carried out."""
-
-    def read(self, record: Record, own_id: str) -> events.FromOutside | None:
-        """Return the message of a record; None: there is none. Raises for an unusable record."""
 
 
 class _Read(NamedTuple):
@@ -267,11 +239,12 @@ class Intake:
             try:
                 made = self._outgoing(read.message)
             except RejectedError as error:
-                if self._feed.bad == "stop":
+                order = self._feed.skip_of(read.record, source.topic_id)
+                if self._feed.bad == "stop" and order is None:
                     reached, stopped = read.record.offset, f"{error.code}: {error}"[:REASON_MAX]
                     break
                 source.bad += 1
-                made_of_bad = self._refused(read.record, error)
+                made_of_bad = self._refused(read.record, error, order)
                 if made_of_bad is None:
                     continue
                 made = made_of_bad
@@ -374,9 +347,13 @@ class Intake:
             return _Read(record, RejectedError("unreadable", f"reading it raised {type(error).__name__}"))
         return _Read(record, message)
 
-    def _refused(self, record: Record, error: RejectedError) -> tuple[Outgoing, Headers | None] | None:
+    def _refused(
+        self, record: Record, error: RejectedError, order: Order | None
+    ) -> tuple[Outgoing, Headers | None] | None:
         """Return the dead letter of a record; None: it is skipped."""
         topic, reason = self._feed.topic, f"{self._feed.origin}{error}"
+        if order is not None:
+            reason += f" (skipped by {order.by or 'somebody'}: {order.reason or 'nobody said why'})"
         is_skipped = self._feed.bad == "skip"
         _log.warning(
             RECORD_SKIPPED if is_skipped else RECORD_REJECTED,

@@ -24,7 +24,10 @@ async def has_bound_all(bound: BoundTopics, declared: Declared, ends: Ends) -> b
             return False
         if reader.intake is None or reader.feed is None or not reader.intake.is_idle:
             return False
-        if reader.feed.binding != wanted[key] or not reader.intake.goes_by(reader.feed, is_off=reader.is_off):
+        feed = reader.feed.binding, reader.feed.skips
+        if not reader.is_off and feed != (wanted[key], declared.skips.get(key, {})):
+            return False
+        if not reader.intake.goes_by(reader.feed, is_off=reader.is_off):
             return False
         reached, last = reader.intake.reached(), await ends(reader)
         if reached.keys() != last.keys() or any(at not in (None, last[p]) for p, at in reached.items()):

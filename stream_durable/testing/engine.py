@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias, TypeVar, Unpack
 
-from stream_durable.client import AsyncClient
 from stream_durable.client.edge import Edge, Ports
 from stream_durable.client.filter import OPEN, since_epoch
 from stream_durable.client.rules import declare_rules
@@ -26,9 +25,10 @@ from stream_durable.sdk.schedule import ScheduleOptions, declarations
 from stream_durable.sdk.topic import Topic
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.testing.backend import Backend, GaveUp, Goal, Passing, Rest, why_gave_up
-from stream_durable.testing.handles import Teller, TestedRun, Told
+from stream_durable.testing.handles import TestedRun
 from stream_durable.testing.mishaps import Target
 from stream_durable.testing.rows import asking_step, is_tried
+from stream_durable.testing.verbs import ClientVerbs
 from stream_durable.testing.virtual import VirtualBackend
 
 R = TypeVar("R")
@@ -49,67 +49,8 @@ class Stuck(AssertionError):  # noqa: N818 - it is read as a sentence
 _Runs: TypeAlias = list[TestedRun]
 
 
-class Engine(Teller):
+class Engine(ClientVerbs):
     """An instance of all services, for one test."""
-
-    publish = Told(AsyncClient.publish)
-    cancel_later = Told(AsyncClient.cancel_later)
-    change_schedule = Told(AsyncClient.change_schedule)
-    reset_schedule = Told(AsyncClient.reset_schedule)
-    pause_schedule = Told(AsyncClient.pause_schedule)
-    resume_schedule = Told(AsyncClient.resume_schedule)
-    delete_schedule = Told(AsyncClient.delete_schedule)
-    trigger_schedule = Told(AsyncClient.trigger_schedule)
-    backfill_schedule = Told(AsyncClient.backfill_schedule)
-    schedules = Told(AsyncClient.schedules)
-    schedule = Told(AsyncClient.schedule)
-    set_gate = Told(AsyncClient.set_gate)
-    reset_gate = Told(AsyncClient.reset_gate)
-    probe_breaker = Told(AsyncClient.probe_breaker)
-    gates = Told(AsyncClient.gates)
-    gate = Told(AsyncClient.gate)
-    gate_places = Told(AsyncClient.gate_places)
-    admissions = Told(AsyncClient.admissions)
-    admission = Told(AsyncClient.admission)
-    admission_members = Told(AsyncClient.admission_members)
-    pause_queue = Told(AsyncClient.pause_queue)
-    resume_queue = Told(AsyncClient.resume_queue)
-    drain_queue = Told(AsyncClient.drain_queue)
-    queues = Told(AsyncClient.queues)
-    workers = Told(AsyncClient.workers)
-    triggers = Told(AsyncClient.triggers)
-    trigger = Told(AsyncClient.trigger)
-    pause_trigger = Told(AsyncClient.pause_trigger)
-    resume_trigger = Told(AsyncClient.resume_trigger)
-    delete_trigger = Told(AsyncClient.delete_trigger)
-    replay_trigger = Told(AsyncClient.replay_trigger)
-    bindings = Told(AsyncClient.bindings)
-    binding = Told(AsyncClient.binding)
-    pause_binding = Told(AsyncClient.pause_binding)
-    resume_binding = Told(AsyncClient.resume_binding)
-    delete_binding = Told(AsyncClient.delete_binding)
-    replay_binding = Told(AsyncClient.replay_binding)
-    signal = Told(AsyncClient.signal)
-    answer = Told(AsyncClient.answer)
-    claim = Told(AsyncClient.claim)
-    assign = Told(AsyncClient.assign)
-    comment = Told(AsyncClient.comment)
-    inquire = Told(AsyncClient.ask)
-    complete = Told(AsyncClient.complete)
-    fail_token = Told(AsyncClient.fail)
-    heartbeat = Told(AsyncClient.heartbeat)
-    list = Told(AsyncClient.list)
-    attention = Told(AsyncClient.attention)
-    inputs = Told(AsyncClient.inputs)
-    answer_all = Told(AsyncClient.answer_all)
-    count = Told(AsyncClient.count)
-    statuses = Told(AsyncClient.statuses)
-    failed = Told(AsyncClient.failed)
-    cancel_all = Told(AsyncClient.cancel_all)
-    pause_all = Told(AsyncClient.pause_all)
-    resume_all = Told(AsyncClient.resume_all)
-    retry_all = Told(AsyncClient.retry_all)
-    mark_all_reviewed = Told(AsyncClient.mark_all_reviewed)
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

@@ -80,3 +80,26 @@ def test_a_replay_of_events_is_an_operation_with_progress_and_a_stop(site: Site)
     stopped = site.ask("DELETE", f"{V1}/operations/{asked['id']}").json()
     finish(site.engine.advance("1d"))
     assert stopped["status"] == "stopped" and len(site.engine.runs) == 2
+
+
+def test_a_binding_is_let_go_past_the_record_at_which_it_stands(site: Site) -> None:
+    strict = Workflow("strict")
+    strict.add("take", lambda order: order["id"])
+    app = App("other", workflows=[strict])
+    app.on(app.topic("strict"), start=strict, id="id", name="strict", bad="stop")
+    finish(site.engine.deploy_app(app))
+    for value in ({"id": "a"}, b"garbage", {"id": "b"}):
+        finish(site.engine.deliver("strict", value))
+    path, body = "/bindings/strict/skip", {"partition": 0, "offset": 1, "reason": "a test"}
+    assert "bindings skip strict" in site.get("/bindings/strict")["stopped"]
+    assert site.ask("POST", V1 + path, json=body | {"offset": 2}).json()["code"] == "not_stopped"
+    assert site.ask("POST", V1 + path, json={"partition": 0}).status_code == 422
+
+    assert site.post(path, body)["is_ordered"] and not site.post(path, body)["is_ordered"]
+    finish(site.engine.until_idle())
+    found = site.get("/bindings/strict")
+    assert (found["stopped"], found["bad_records"], found["lag"]) == ("", 1, 0)
+    assert [(one["act"], one["by"], one["reason"]) for one in found["orders"]] == [
+        ("skip", "local", "a test")
+    ]
+    assert [run.id for run in site.engine.runs] == ["a", "b"]

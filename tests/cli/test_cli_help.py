@@ -60,7 +60,7 @@ def test_all_commands_of_the_reference_are_there() -> None:
         "triggers list", "triggers show", "triggers pause", "triggers resume", "triggers delete",
         "triggers replay",
         "bindings list", "bindings show", "bindings pause", "bindings resume", "bindings delete",
-        "bindings replay",
+        "bindings replay", "bindings skip",
         "inputs list", "inputs show", "inputs answer", "inputs claim", "inputs assign", "inputs comment",
         "tokens complete", "tokens fail", "tokens heartbeat", "tokens show",
         "runs graph", "runs report", "workflows graph", "workflows diff",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from waiting import eventually
 
 from stream_durable import App, Workflow
 from stream_durable.sdk.topic import Topic
@@ -85,3 +86,33 @@ async def test_a_partition_stops_at_a_bad_record_and_goes_on_when_it_can_be_take
     await engine.deploy_app(shop(topic, bad="stop"))
     await engine.until_idle()
     assert runs(engine) == {"a", "b", "c"} and (await engine.binding("orders")).stopped == ""
+
+
+async def test_a_partition_goes_past_a_record_that_a_person_skips(engine: Engine) -> None:
+    topic = Topic(f"orders-{token_hex(4)}")
+    await engine.deploy_app(shop(topic, bad="stop"))
+    for value in (b"garbage", {"id": "a"}, b"rubbish", {"id": "b"}):
+        await engine.deliver(topic, value, key="k")
+    await engine.until_idle()
+
+    async def stands(*, past: int) -> int:
+        async def look() -> list[int]:
+            places = (await engine.binding("orders")).partitions
+            return [each.position or 0 for each in places if each.stopped and (each.position or 0) > past]
+
+        [offset] = await eventually(look, f"the binding stands behind offset {past}", seconds=30)
+        await engine.until_idle()
+        return offset
+
+    first = await stands(past=-1)
+    assert runs(engine) == set()
+    skipped = await engine.skip_record("orders", offset=first, reason="a test")
+    assert skipped.is_ordered
+    second = await stands(past=first)
+    assert second == first + 2 and runs(engine) == {"a"}
+    assert not (await engine.skip_record("orders", skipped.partition, first)).is_ordered
+    await engine.skip_record("orders", skipped.partition, second)
+    await engine.until_idle()
+    assert runs(engine) == {"a", "b"}
+    state = await engine.binding("orders")
+    assert (state.lag, state.bad_records, state.stopped) == (0, 2, "")

@@ -13,6 +13,7 @@ from fastavro import parse_schema, schemaless_writer
 from pydantic import BaseModel
 
 from stream_durable import App, Context, DefinitionError, Workflow
+from stream_durable.core.errors import RejectedError
 from stream_durable.sdk.topic import Topic
 from stream_durable.testing import Engine
 from stream_durable.wire.single_object import frame_of
@@ -276,6 +277,58 @@ async def test_a_bad_record_may_stop_its_partition_until_it_can_be_taken(engine:
     await engine.deploy_app(shop(id="id", bad="stop"))
     assert runs(engine).keys() == {"o1", "o2", "o3"}
     assert (await engine.binding("orders:order")).stopped == ""
+
+
+async def test_a_person_lets_a_binding_go_past_one_bad_record(engine: Engine) -> None:
+    await engine.deploy_app(shop(id="id", bad="stop"))
+    for value in ({"id": "o1"}, b"garbage", {"id": "o2"}, b"rubbish", {"id": "o3"}):
+        await engine.deliver("orders", value, key="k")
+    state = await engine.binding("orders:order")
+    assert runs(engine).keys() == {"o1"} and state.bad_records == 0
+    assert "skip orders:order --partition 0 --offset 1" in state.stopped
+
+    for wish in ({"offset": 3}, {"partition": 0, "offset": 2}):
+        with pytest.raises(RejectedError, match="stands at offset 1 in partition 0") as refused:
+            await engine.skip_record("orders:order", **wish)
+        assert refused.value.code == "not_stopped"
+    with pytest.raises(RejectedError, match="has no partition 9"):
+        await engine.skip_record("orders:order", 9)
+    skipped = await engine.skip_record("orders:order", reason="a test of theirs", by="ada")
+    assert skipped[:2] == (0, 1) and skipped.is_ordered and "not JSON" in skipped.stopped
+
+    state = await engine.binding("orders:order")
+    assert runs(engine).keys() == {"o1", "o2"} and state.bad_records == 1
+    assert "partition 0 stands at offset 3" in state.stopped
+    assert [each[0::2] for each in state.orders] == [("skip", "ada")]
+    [dead] = engine._backend._deployment.broker.topic("dead").records()  # type: ignore[attr-defined]
+    assert dead.value == b"garbage"
+    reason = dict(dead.headers or ())["sd_reason"].decode()
+    assert "not JSON" in reason and "skipped by ada: a test of theirs" in reason
+
+    again = await engine.skip_record("orders:order", 0, 1)
+    assert not again.is_ordered and (await engine.binding("orders:order")).stopped == state.stopped
+    await engine.pause_binding("orders:order")
+    assert (await engine.skip_record("orders:order", 0, 3)).is_ordered
+    assert not (await engine.skip_record("orders:order", 0, 3)).is_ordered
+    assert runs(engine).keys() == {"o1", "o2"}
+    await engine.resume_binding("orders:order")
+    assert runs(engine).keys() == {"o1", "o2", "o3"}
+    with pytest.raises(RejectedError, match="stands at no record"):
+        await engine.skip_record("orders:order")
+
+    await engine.delete_binding("orders:order")
+    assert engine.ports.catalogue.declared.skips == {}
+
+
+async def test_a_skipped_record_that_can_be_taken_by_now_is_taken(engine: Engine) -> None:
+    await engine.deploy_app(shop(id="id", bad="stop", input={"id": "id", "country": "land"}))
+    await engine.deliver("orders", {"id": "o1"})
+    await engine.pause_binding("orders:order")
+    await engine.skip_record("orders:order")
+    await engine.deploy_app(shop(id="id", bad="stop"))
+    await engine.resume_binding("orders:order")
+
+    assert runs(engine).keys() == {"o1"} and (await engine.binding("orders:order")).bad_records == 0
 
 
 async def test_a_binding_that_the_code_has_no_longer_goes_on_and_is_reported(engine: Engine) -> None:

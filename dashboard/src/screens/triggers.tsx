@@ -57,6 +57,16 @@ function replay(kind: "trigger" | "binding", name: string): Act {
   };
 }
 
+/** The act that lets a binding go past the record at which it stands in a partition. */
+function skip(name: string, partition: number, offset: number): Act {
+  return {
+    title: `Skip offset ${offset} in partition ${partition} of ${name}`,
+    verb: "Skip",
+    preview: <p className="hint">The record is set aside with the reason, and the partition is read on. The next record that cannot be taken stops it again.</p>,
+    run: (reason) => post(`bindings/${part(name)}/skip`, { partition, offset, reason }),
+  };
+}
+
 function forget(kind: "trigger" | "binding", name: string): Act {
   return {
     title: `Delete ${kind} ${name}`,
@@ -302,6 +312,15 @@ function BindingPanel({ each, onAct, onClose }: { each: Binding; onAct: Ask; onC
           <Why hue="red" icon="s-failed" word="Needs review">
             {each.stopped || each.trouble}
           </Why>
+          {each.partitions.map(
+            ({ partition, position, stopped }) =>
+              stopped &&
+              position !== null && (
+                <button key={partition} type="button" className="btn" onClick={() => onAct(skip(each.name, partition, position))}>
+                  Skip offset {position.toLocaleString("en")} in partition {partition}…
+                </button>
+              ),
+          )}
         </section>
       )}
       <section className="sec">
