@@ -17,6 +17,9 @@ from typing import Final, Literal, NamedTuple
 from stream_durable.client import Replayed
 from stream_durable.core.errors import RejectedError, StreamDurableError
 from stream_durable.sdk.given import drawn
+from stream_durable.telemetry import API_FAILED, logger
+
+_log = logger(__name__)
 
 #: Operations that are remembered; the oldest that has ended is forgotten first.
 OPERATIONS_MAX: Final = 100
@@ -127,6 +130,11 @@ class Operations:
             self._end(operation, "stopped")
         except StreamDurableError as error:
             self._end(operation, "failed", str(error))
+        except Exception as error:
+            # A bug of ours: without an end the operation would be under way for ever.
+            _log.error(API_FAILED, reason=type(error).__name__, exc_info=error)
+            text = f"it raised {type(error).__name__}: see the log of this process, and report it"
+            self._end(operation, "failed", text)
         else:
             progress(reached)
             self._end(operation, "completed")

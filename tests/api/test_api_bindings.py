@@ -54,6 +54,10 @@ def test_past_records_are_counted_given_again_and_a_binding_is_deleted(site: Sit
     assert (done["act"], done["subject"], done["status"]) == ("replay", "binding orders", "completed")
     assert done["replayed"] == found | {"is_ordered": True}
     assert len(site.engine.runs) == 1
+    asked = site.post("/bindings/orders/replay", {"since": 0, "partition": 99})
+    finish(site.engine.until_idle())
+    failed = site.get(f"/operations/{asked['id']}")
+    assert failed["status"] == "failed" and "has no partition 99" in failed["error"]
     assert site.ask("DELETE", f"{V1}/bindings/orders").status_code == 202
     assert site.ask("GET", f"{V1}/bindings/orders").status_code == 404
 

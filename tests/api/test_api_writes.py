@@ -1,6 +1,6 @@
 """What is asked through the API, carried out by the engine in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -8,7 +8,9 @@ from urllib.parse import quote
 import pytest
 from api_flows import SECRET, fails, orders
 from api_site import V1, Site, finish
+from waiting import eventually
 
+from stream_durable.api.operations import Operations, Reached
 from stream_durable.testing.engine import Engine
 
 
@@ -103,6 +105,23 @@ def test_all_matching_runs_are_counted_and_then_cancelled_by_an_operation(site: 
     assert (done["status"], done["told"], done["reason"], done["by"]) == ("completed", 3, "closing", "local")
     assert site.get("/runs/statuses")["counts"] == {"cancelled": 3}
     assert site.ask("DELETE", f"{V1}/operations/{operation['id']}").json()["status"] == "completed"
+
+
+async def test_an_operation_that_raises_whatever_ends_as_failed() -> None:
+    operations = Operations()
+
+    async def act(progress: Callable[[Reached], None]) -> Reached:
+        progress(1)
+        raise KeyError("a bug")
+
+    begun = operations.begin("cancel", act, found=2, is_exact=True, by="ada", reason="")
+
+    async def failed() -> bool:
+        return operations.state(begun.id).status == "failed"
+
+    await eventually(failed, "the operation has failed", seconds=10)
+    found = operations.state(begun.id)
+    assert (found.told, found.ended is None) == (1, False) and "raised KeyError" in (found.error or "")
 
 
 def test_what_is_there_before_the_end_is_returned_and_the_rest_is_to_come(site: Site) -> None:
