@@ -335,6 +335,9 @@ class Catalogue(Current, Protocol):
     def known(self) -> list[Graph]:
         """Return all graphs read."""
 
+    def registered(self, fingerprint: str) -> int | None:
+        """Return when a definition was registered last, in milliseconds, as far as read."""
+
     async def declare(self, declarations: Sequence[Declaration]) -> None:
         """Publish declarations; they count for all that comes to the inbox after this returns."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -24,6 +25,7 @@ class DrawnNode(NamedTuple):
     layer: int
     #: The group that it is a member of.
     owner: str | None
+    #: Empty in the graph of a definition.
     status: str
 
 
@@ -35,7 +37,7 @@ class DrawnEdge(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """The graph of a run."""
+    """The graph of a run, or of a definition."""
 
     nodes: list[DrawnNode]
     edges: list[DrawnEdge]
@@ -55,11 +57,20 @@ def shown_run(state: RunState, graph: Graph, *, may_see: bool) -> dict[str, Any]
 
 def drawn_graph(state: RunState, graph: Graph) -> Drawn:
     """Return the nodes and edges of a run's graph; hooks and compensations are no part of it."""
+    return _drawn(graph, {name: step.status for name, step in state.steps.items()})
+
+
+def drawn_definition(graph: Graph) -> Drawn:
+    """Return the nodes and edges of a definition's graph."""
+    return _drawn(graph, dict.fromkeys(graph.names, ""))
+
+
+def _drawn(graph: Graph, statuses: Mapping[str, str]) -> Drawn:
     layers = layers_of(graph)
     nodes, edges = [], []
-    for name, step in state.steps.items():
+    for name, status in statuses.items():
         place = _Place.of(graph, name)
-        nodes.append(DrawnNode(name, place.kind, layers.get(name, 0), place.owner, step.status))
+        nodes.append(DrawnNode(name, place.kind, layers.get(name, 0), place.owner, status))
         edges += [DrawnEdge(before, name) for before in place.after]
     return Drawn(nodes, edges)
 

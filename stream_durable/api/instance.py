@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -15,6 +15,7 @@ from stream_durable.api.gates import GateShown, gate_shown
 from stream_durable.api.problems import documented
 from stream_durable.api.shapes import many, model, shape
 from stream_durable.api.shown import plain
+from stream_durable.api.workflows import Deployment, deployments
 from stream_durable.api.world import TheWorld
 from stream_durable.client import Flow, RunEntry, RunFilter, RunStatuses
 from stream_durable.client.attention import Attention
@@ -29,6 +30,8 @@ router = APIRouter(responses=documented(400, 401, 403, 404, 422, 503))
 
 #: Runs on the overview.
 RECENT_RUNS = 20
+#: How far back the overview says what was deployed: as far as its charts go.
+DEPLOYED_SINCE = timedelta(days=7)
 #: How far the overview counts: beyond are "10,000+".
 COUNT_MAX = 10_000
 
@@ -94,7 +97,7 @@ DeadRecords = model("DeadRecords", records=many(DeadShown), following=str | None
 DeadWhole = shape(DeadShown, "DeadWhole", value=str | None)
 Overview = model(
     "Overview", at=datetime, counts=shape(RunStatuses), failed=shape(RunStatuses), runs=many(RunEntry),
-    inputs=int, concerns=many(Concern), gates=many(GateShown),
+    inputs=int, concerns=many(Concern), gates=many(GateShown), deployments=many(Deployment),
 )  # fmt: skip
 SettingRows = model("SettingRows", settings=many(SettingRow))
 
@@ -148,8 +151,10 @@ async def get_overview(world: TheWorld, caller: TheCaller) -> Response:
     runs = await client.list(limit=RECENT_RUNS)
     inputs = await client.inputs(limit=1_000)
     found = await world.status()
+    await world.edge.ask(world.ports.catalogue.catch_up, "read the definitions")
     return caller.answer(
         {"at": found.at and moment(found.at), "counts": counts, "failed": failed, "runs": runs.runs}
+        | {"deployments": deployments(world, world.edge.now() - DEPLOYED_SINCE)}
         | {
             "inputs": len(inputs.inputs),
             "concerns": concerns(found),

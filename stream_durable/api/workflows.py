@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from stream_durable.api.callers import TheCaller
-from stream_durable.api.drawn import definition_of
+from stream_durable.api.drawn import Drawn, definition_of, drawn_definition
 from stream_durable.api.places import Name
 from stream_durable.api.problems import documented
-from stream_durable.api.shapes import many, model, shape
+from stream_durable.api.shapes import many, model, of, shape
 from stream_durable.api.world import TheWorld, World
 from stream_durable.client import WorkflowEntry
 from stream_durable.core.definition.about import About
@@ -20,10 +20,14 @@ from stream_durable.core.definition.difference import Change, changes
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.stranding import queues_of
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.moments import moment
 
 router = APIRouter(
     prefix="/workflows", tags=["workflows"], responses=documented(400, 401, 403, 404, 422, 503)
 )
+
+#: So many registrations are marked in charts.
+DEPLOYMENTS_MAX: Final = 100
 
 Since = Annotated[str, Query(max_length=40, description="How far back runs count as recent.")]
 Fingerprint = Annotated[str, Query(max_length=200, description="A version of the workflow.")]
@@ -35,8 +39,18 @@ class VersionShown(NamedTuple):
     fingerprint: str
     #: Whether runs start with it by default.
     is_current: bool
+    #: When it was registered last; None: the topic does not say.
+    registered: datetime | None
     steps: int
     queues: list[str]
+
+
+class Deployment(NamedTuple):
+    """A version of a workflow that was registered at a moment."""
+
+    workflow: str
+    fingerprint: str
+    at: datetime
 
 
 class WorkflowShown(NamedTuple):
@@ -64,7 +78,10 @@ WorkflowWhole = shape(
     WorkflowShown, "WorkflowWhole", definition=Any, input_schema=Any, output_schema=Any,
     about_steps=dict[str, str], metadata=dict[str, Any],
 )  # fmt: skip
-Definition = model("Definition", fingerprint=str, definition=Any, input_schema=Any, output_schema=Any)
+Versions = model("Versions", versions=many(VersionShown))
+Definition = model(
+    "Definition", fingerprint=str, definition=Any, input_schema=Any, output_schema=Any, graph=of(Drawn)
+)
 Difference = model("Difference", changes=many(Change))
 
 
@@ -90,6 +107,16 @@ async def get_workflow(world: TheWorld, caller: TheCaller, name: Name, since: Si
     )
 
 
+@router.get("/{name}/versions", response_model=Versions)
+async def list_versions(world: TheWorld, caller: TheCaller, name: Name) -> Response:
+    """List the versions of a workflow, the latest registered first."""
+    await world.edge.ask(world.ports.catalogue.catch_up, "read the definitions")
+    versions = _versions(world, name)
+    if not versions:
+        raise _unknown(name)
+    return caller.answer({"versions": versions})
+
+
 @router.get("/{name}/versions/{fingerprint}", response_model=Definition)
 async def get_version(
     world: TheWorld,
@@ -97,11 +124,11 @@ async def get_version(
     name: Name,
     fingerprint: Annotated[str, Path(max_length=200, description="The version.")],
 ) -> Response:
-    """Return the definition of a version."""
+    """Return the definition of a version, and its graph with steps as nodes, each with its layer."""
     await world.edge.ask(world.ports.catalogue.catch_up, "read the definitions")
     graph, about = _version(world, name, fingerprint)
     shown = {"definition": definition_of(graph), "input_schema": about.input, "output_schema": about.output}
-    return caller.answer({"fingerprint": fingerprint, **shown})
+    return caller.answer({"fingerprint": fingerprint, "graph": drawn_definition(graph), **shown})
 
 
 @router.get("/{name}/diff", response_model=Difference)
@@ -117,16 +144,37 @@ async def get_difference(
 def _shown(world: World, entry: WorkflowEntry) -> WorkflowShown:
     catalogue = world.ports.catalogue
     current = catalogue.current(entry.name) or ""
-    versions = [
-        VersionShown(graph.fingerprint, graph.fingerprint == current, graph.size, _queues(graph))
-        for graph in catalogue.known()
-        if graph.name == entry.name
-    ]
+    versions = _versions(world, entry.name)
     graph, about = catalogue.graph(current), catalogue.about(current)
     return WorkflowShown(
         entry.name, current, about.description, about.tags, 0 if graph is None else graph.size,
         [] if graph is None else _queues(graph), versions, *entry[1:],
     )  # fmt: skip
+
+
+def _versions(world: World, name: str) -> list[VersionShown]:
+    catalogue = world.ports.catalogue
+    current = catalogue.current(name)
+    known = [graph for graph in catalogue.known() if graph.name == name]
+    known.sort(key=lambda graph: catalogue.registered(graph.fingerprint) or 0, reverse=True)
+    return [
+        VersionShown(
+            graph.fingerprint, graph.fingerprint == current, moment(catalogue.registered(graph.fingerprint)),
+            graph.size, _queues(graph),
+        )
+        for graph in known
+    ]  # fmt: skip
+
+
+def deployments(world: World, since: datetime) -> list[Deployment]:
+    """Return the registrations since a moment, the latest first, as far as read and up to a limit."""
+    catalogue = world.ports.catalogue
+    found = [
+        Deployment(graph.name, graph.fingerprint, at)
+        for graph in catalogue.known()
+        if (at := moment(catalogue.registered(graph.fingerprint))) is not None and at >= since
+    ]
+    return sorted(found, key=lambda one: one.at, reverse=True)[:DEPLOYMENTS_MAX]
 
 
 def _queues(graph: Graph) -> list[str]:

@@ -79,6 +79,10 @@ class KafkaDefinitions:
         """Return the fingerprint registered last under this name."""
         return self._known.current.get(workflow)
 
+    def registered(self, fingerprint: str) -> int | None:
+        """Return when a definition was registered last, in milliseconds, as far as read."""
+        return self._known.registered.get(fingerprint)
+
     def about(self, fingerprint: str) -> About:
         """Return the latest descriptions and schemas of a definition."""
         return self._known.about(fingerprint)
@@ -186,7 +190,7 @@ class KafkaDefinitions:
             if key is not None and is_declaration(key):
                 self.declared.keep(key, value)
             elif value is not None:
-                self._known.keep(read_definition(key, value), _about(message))
+                self._known.keep(read_definition(key, value), _about(message), message.timestamp()[1])
         except RejectedError as error:
             _log.warning(DEFINITION_REJECTED, offset=message.offset(), reason=str(error))
             if self._metrics is not None:

@@ -56,7 +56,12 @@ class MemoryDefinitions:
                     self.declared.keep(record.key, record.value, self._knows)
                 elif record.value is not None:
                     found = _read(record.key, record.value, self._knows)
-                    self._known.keep(found, read_about(dict(record.headers or ()).get(HEADER)))
+                    about = read_about(dict(record.headers or ()).get(HEADER))
+                    self._known.keep(found, about, record.time)
+
+    def registered(self, fingerprint: str) -> int | None:
+        """Return when a definition was registered last, in milliseconds, as far as read."""
+        return self._known.registered.get(fingerprint)
 
     def about(self, fingerprint: str) -> About:
         """Return the latest descriptions and schemas of a definition."""

@@ -92,8 +92,22 @@ def test_workflows_have_versions_schemas_and_figures(site: Site) -> None:
     assert whole["definition"]["nodes"][0]["name"] == "reserve"
     version = site.get(f"/workflows/order/versions/{whole['fingerprint']}")
     assert version["definition"] == whole["definition"]
+    assert [node["name"] for node in version["graph"]["nodes"]][0] == "reserve"
+    assert all(node["status"] == "" for node in version["graph"]["nodes"])
+    assert {"source": "reserve", "target": "approve"} in version["graph"]["edges"]
     same = site.get(f"/workflows/order/diff?old={whole['fingerprint']}&new={whole['fingerprint']}")
     assert same == {"changes": []}
+
+
+def test_versions_say_when_they_were_registered_and_the_overview_says_what_was_deployed(site: Site) -> None:
+    (version,) = site.get("/workflows/order/versions")["versions"]
+    assert version["is_current"]
+    overview = site.get("/overview")
+    (deployed,) = (one for one in overview["deployments"] if one["workflow"] == "order")
+    assert (deployed["fingerprint"], deployed["at"]) == (version["fingerprint"], version["registered"])
+    assert deployed["at"] <= overview["runs"][0]["created"]
+    unknown = site.ask("GET", f"{V1}/workflows/none/versions")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_workflow")
 
 
 def test_open_questions_and_waits_are_listed(site: Site) -> None:

@@ -3,7 +3,7 @@
 import { queryOptions } from "@tanstack/react-query";
 
 import type { RunsSearch } from "../pure/filters";
-import type { Attempts, Definition, Explanation, History, RunList, RunState, RunStatuses } from "./models";
+import type { Attempts, Definition, Explanation, FamilyShown, History, RunList, RunState, RunStatuses, Versions } from "./models";
 import { problemOf } from "./problem";
 
 const ROOT = new URL("api/v1/", document.baseURI);
@@ -117,10 +117,39 @@ function timeZone(): string {
   return Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
-export const family = (id: string) =>
+/** At most so many of a family: its first ancestor, then generation by generation. */
+export const family = (id: string, limit: number) =>
   queryOptions({
-    queryKey: ["run", id, "family"],
-    queryFn: ({ signal }) => get<RunList>(`runs/${part(id)}/family`, {}, signal),
+    queryKey: ["run", id, "family", limit],
+    queryFn: ({ signal }) => get<FamilyShown>(`runs/${part(id)}/family`, { limit }, signal),
+  });
+
+/** Deeper families are no longer followed up. */
+const DEPTH_MAX = 50;
+
+/** The runs between a run and its first ancestor, from above. */
+export const ancestors = (run: RunState, root?: string) =>
+  queryOptions({
+    queryKey: ["run", run.id, "ancestors", root],
+    queryFn: async ({ signal }) => {
+      const found: RunState[] = [];
+      for (let above = run.parent; above && above !== root && found.length < DEPTH_MAX; above = found[0]!.parent) {
+        found.unshift(await get<RunState>(`runs/${part(above)}`, {}, signal));
+      }
+      return found;
+    },
+  });
+
+/** The list of the runs that a run has started, the first one first. */
+export const childrenOf = (id: string): RunsSearch => ({ parent: id, sort: "created" });
+
+/** The versions of a workflow, the latest registered first. */
+export const versions = (workflow: string) =>
+  queryOptions({
+    queryKey: ["versions", workflow],
+    queryFn: ({ signal }) => get<Versions>(`workflows/${part(workflow)}/versions`, {}, signal),
+    staleTime: 30_000,
+    refetchInterval: 60_000,
   });
 
 /** The definition of a version; it never changes. */

@@ -600,6 +600,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workflows/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Versions
+         * @description List the versions of a workflow, the latest registered first.
+         */
+        get: operations["list_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workflows/{name}/versions/{fingerprint}": {
         parameters: {
             query?: never;
@@ -609,7 +629,7 @@ export interface paths {
         };
         /**
          * Get Version
-         * @description Return the definition of a version.
+         * @description Return the definition of a version, and its graph with steps as nodes, each with its layer.
          */
         get: operations["get_version"];
         put?: never;
@@ -2213,6 +2233,7 @@ export interface components {
             input_schema: unknown;
             /** Output Schema */
             output_schema: unknown;
+            graph: components["schemas"]["Drawn"];
         };
         /** DefinitionChange */
         DefinitionChange: {
@@ -2225,6 +2246,18 @@ export interface components {
             step: string | null;
             /** Text */
             text: string;
+        };
+        /** Deployment */
+        Deployment: {
+            /** Workflow */
+            workflow: string;
+            /** Fingerprint */
+            fingerprint: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
         };
         /** Difference */
         Difference: {
@@ -2946,6 +2979,8 @@ export interface components {
             concerns: components["schemas"]["Concern"][];
             /** Gates */
             gates: components["schemas"]["GateShown"][];
+            /** Deployments */
+            deployments: components["schemas"]["Deployment"][];
         };
         /** PartitionShown */
         PartitionShown: {
@@ -4040,10 +4075,17 @@ export interface components {
             fingerprint: string;
             /** Is Current */
             is_current: boolean;
+            /** Registered */
+            registered: string | null;
             /** Steps */
             steps: number;
             /** Queues */
             queues: string[];
+        };
+        /** Versions */
+        Versions: {
+            /** Versions */
+            versions: components["schemas"]["VersionShown"][];
         };
         /** WaitList */
         WaitList: {
@@ -6963,6 +7005,83 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WorkflowWhole"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_versions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name; a slash is written as `%2F`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Versions"];
                 };
             };
             /** @description Bad Request */

@@ -1,12 +1,13 @@
-/** Runs over time: how many were created, and how many of them failed, with marks where breakers opened. */
+/** Runs over time: how many were created, and how many of them failed, with marks where breakers opened and versions were deployed. */
 
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
 import { get } from "../api/client";
-import type { Flow, GateShown } from "../api/models";
+import type { Deployment, Flow, GateShown } from "../api/models";
 import { Seg } from "../parts/basics";
 import { line } from "../pure/chart";
+import { marks, type Mark } from "../pure/marks";
 import { counted, moment } from "../pure/time";
 
 const SPANS = [
@@ -15,7 +16,10 @@ const SPANS = [
   ["7d", "7 d"],
 ] as const;
 
-export function Charts({ gates }: { gates: readonly GateShown[] }) {
+/** So many marks are said beside the title. */
+const NAMED = 3;
+
+export function Charts({ gates, deployments }: { gates: readonly GateShown[]; deployments: readonly Deployment[] }) {
   const [span, setSpan] = useState<(typeof SPANS)[number][0]>("1h");
   const flow = useQuery({
     queryKey: ["flow", span],
@@ -27,31 +31,35 @@ export function Charts({ gates }: { gates: readonly GateShown[] }) {
   if (!found) return null;
   const from = Date.parse(found.stretches[0]!.at);
   const whole = found.width * found.stretches.length;
-  const marks = gates
+  const x = (at: number) => (at - from) / whole;
+  const opened = gates
     .filter((gate) => gate.state === "open" && gate.since)
-    .map((gate) => ({ name: gate.name, x: (Date.parse(gate.since!) - from) / whole }))
+    .map((gate) => ({ at: Date.parse(gate.since!), x: x(Date.parse(gate.since!)), text: `breaker ${gate.name} opened` }))
     .filter((mark) => mark.x >= 0 && mark.x <= 1);
+  const deployed = marks(deployments.map((each) => ({ ...each, at: Date.parse(each.at) })), from, from + whole, x);
+  const all = [...deployed, ...opened].sort((a, b) => a.at - b.at);
   return (
     <section>
       <div className="sect__head">
         <h2>Flow</h2>
         <span className="count">
           since {moment(from, from + whole)}
-          {marks.map((mark) => `, breaker ${mark.name} opened`)}
+          {all.slice(-NAMED).map((mark) => `, ${moment(mark.at, from + whole)} ${mark.text}`)}
+          {all.length > NAMED && `, and ${all.length - NAMED} before`}
         </span>
         <span className="right">
           <Seg label="Time shown" value={span} options={SPANS} onChange={setSpan} />
         </span>
       </div>
       <div className="charts">
-        <Chart title="Runs created" values={found.stretches.map((each) => each.created)} isExact={found.is_exact} marks={marks} />
-        <Chart title="Of them failed" values={found.stretches.map((each) => each.failed)} isExact={found.is_exact} marks={marks} isBad />
+        <Chart title="Runs created" values={found.stretches.map((each) => each.created)} isExact={found.is_exact} marks={all} />
+        <Chart title="Of them failed" values={found.stretches.map((each) => each.failed)} isExact={found.is_exact} marks={all} isBad />
       </div>
     </section>
   );
 }
 
-function Chart(props: { title: string; values: readonly number[]; isExact: boolean; marks: readonly { name: string; x: number }[]; isBad?: boolean }) {
+function Chart(props: { title: string; values: readonly number[]; isExact: boolean; marks: readonly Mark[]; isBad?: boolean }) {
   const sum = props.values.reduce((total, each) => total + each, 0);
   const most = Math.max(...props.values);
   const path = line(props.values, 100, 40);
@@ -67,7 +75,7 @@ function Chart(props: { title: string; values: readonly number[]; isExact: boole
         {!props.isBad && <path className="ar" d={`${path} L100 40 L0 40 Z`} />}
         <path className={props.isBad && sum > 0 ? "bad" : "l1"} d={path} />
         {props.marks.map((mark) => (
-          <line key={mark.name} className="mark" x1={mark.x * 100} x2={mark.x * 100} y1="0" y2="40" />
+          <line key={`${mark.at} ${mark.text}`} className="mark" x1={mark.x * 100} x2={mark.x * 100} y1="0" y2="40" />
         ))}
       </svg>
     </figure>

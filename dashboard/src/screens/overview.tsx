@@ -48,7 +48,7 @@ export function Overview() {
           ))}
         </nav>
         <Needs needs={needs} />
-        <Charts gates={state.gates} />
+        <Charts gates={state.gates} deployments={state.deployments} />
         <section>
           <div className="sect__head">
             <h2>Recent runs</h2>

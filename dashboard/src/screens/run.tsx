@@ -2,9 +2,9 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { lazy, Suspense, useMemo, useState, type ReactNode } from "react";
+import { useMemo, useState, type ReactNode } from "react";
 
-import { attempts, part, post, run as runQuery, why } from "../api/client";
+import { attempts, part, post, run as runQuery, versions, why } from "../api/client";
 import type { Explanation, RunState, StepState } from "../api/models";
 import { Failure, Problem } from "../api/problem";
 import { Ago, Copy, Empty, Icon, Sentence, Skeleton, State, Tag, Time, Took, Why } from "../parts/basics";
@@ -16,14 +16,15 @@ import { isSettled, look, REVIEWABLE } from "../pure/look";
 import { lanes, type LaneStep } from "../pure/lanes";
 import { millis } from "../pure/time";
 import { useCommands, type Command } from "../shell/palette";
+import { DefinitionView } from "./definition";
+import { Family } from "./family";
+import { RunGraph } from "./graph";
 import { StepPanel } from "./panel";
 import { People } from "./review";
 import { Timeline } from "./timeline";
-import { Family, HistoryView, InAndOut, Logs, StepsTable } from "./views";
+import { HistoryView, InAndOut, Logs, StepsTable } from "./views";
 
-const Graph = lazy(() => import("./graph"));
-
-export const VIEWS = ["timeline", "graph", "steps", "logs", "history", "family", "data"] as const;
+export const VIEWS = ["timeline", "graph", "steps", "logs", "history", "family", "definition", "data"] as const;
 export type View = (typeof VIEWS)[number];
 
 export interface RunSearch {
@@ -125,7 +126,7 @@ export function Run() {
   if (state.isError) return <Missing id={id} problem={state.error} onRetry={() => void state.refetch()} />;
   if (!run) return <Skeleton rows={14} />;
   const step = [...run.steps, ...run.helpers].find((each) => each.name === selected);
-  const panel = step && view !== "data" && (
+  const panel = step && view !== "data" && view !== "definition" && view !== "family" && (
     <StepPanel
       key={step.name}
       run={run}
@@ -159,14 +160,13 @@ export function Run() {
             />
           )}
           {view === "graph" && (
-            <Suspense fallback={<Skeleton />}>
-              <Graph run={run} selected={selected} onSelect={select} />
-            </Suspense>
+            <RunGraph run={run} selected={selected} onSelect={select} />
           )}
           {view === "steps" && <StepsTable run={run} selected={selected} onSelect={select} />}
           {view === "logs" && <Logs id={run.id} />}
           {view === "history" && <HistoryView id={run.id} onSelect={select} />}
-          {view === "family" && <Family run={run} />}
+          {view === "family" && <Family key={run.id} run={run} />}
+          {view === "definition" && <DefinitionView run={run} />}
           {view === "data" && <InAndOut run={run} />}
         </div>
         {panel && (
@@ -212,9 +212,19 @@ function Lanes(props: {
     [tries.data],
   );
   const found = useMemo(() => lanes(steps, known, { now, folded }), [steps, known, now, folded]);
+  const others = useQuery(versions(run.workflow));
+  const deployed = useMemo(
+    () =>
+      (others.data?.versions ?? []).flatMap(({ fingerprint, registered }) => {
+        const at = millis(registered);
+        return at === undefined ? [] : [{ workflow: run.workflow, fingerprint, at }];
+      }),
+    [others.data, run.workflow],
+  );
   return (
     <Timeline
       lanes={found}
+      deployed={deployed}
       now={now}
       isOver={isOver}
       fold={props.fold}
@@ -384,9 +394,9 @@ function Facts({ run, explained }: { run: RunState; explained?: Explanation }) {
     ],
     [
       "Version",
-      <span key="v" className="mono">
+      <Link key="v" className="link mono" to="/runs/$id" params={{ id: run.id }} search={{ view: "definition" }}>
         {run.fingerprint.slice(0, 7)}
-      </span>,
+      </Link>,
     ],
     [
       "Started",
@@ -462,6 +472,7 @@ const TITLES: Record<View, string> = {
   logs: "Logs",
   history: "History",
   family: "Family",
+  definition: "Definition",
   data: "Input and output",
 };
 

@@ -8,6 +8,7 @@ import { useIsNarrow } from "../parts/window";
 import { axis, type Axis } from "../pure/axis";
 import { momentsOf, spent, type Bar, type Lane } from "../pure/lanes";
 import { look } from "../pure/look";
+import { marks, type Deployed, type Mark as Deploy } from "../pure/marks";
 import { duration, precise } from "../pure/time";
 
 const HEIGHT = 28;
@@ -16,6 +17,8 @@ const CHARACTER = 6.6;
 
 interface Props {
   lanes: readonly Lane[];
+  /** Versions of the workflow: those registered meanwhile are marked. */
+  deployed: readonly Deployed[];
   now: number;
   isOver: boolean;
   selected?: string;
@@ -41,6 +44,7 @@ export function Timeline(props: Props) {
     () => axis(momentsOf(lanes), { width: width * ROOM, fold: props.fold, band: (ms) => duration(ms).length * CHARACTER + 16 }),
     [lanes, width, props.fold],
   );
+  const found = useMemo(() => marks(props.deployed, made.from, made.to, made.x), [props.deployed, made]);
   const isNarrow = useIsNarrow();
   const virtual = useVirtualizer({
     count: lanes.length,
@@ -70,6 +74,11 @@ export function Timeline(props: Props) {
           ]}
           onChange={(value) => props.onFold(value === "fold")}
         />
+        {found.map((each) => (
+          <span key={each.at} className="s1 q3 phone-off">
+            {precise(each.at).slice(0, 8)} {each.text}
+          </span>
+        ))}
         <Legend />
       </div>
       <div className="tl__table" role="table" aria-label="Steps on a time axis; folded stretches are shaded" aria-rowcount={lanes.length + 1}>
@@ -80,7 +89,7 @@ export function Timeline(props: Props) {
             </div>
             <div role="columnheader" ref={head}>
               <span className="vh">Time</span>
-              <Head made={made} isOver={props.isOver} />
+              <Head made={made} found={found} isOver={props.isOver} />
             </div>
           </div>
         </div>
@@ -95,6 +104,7 @@ export function Timeline(props: Props) {
                   index={item.index}
                   top={item.start}
                   made={made}
+                  found={found}
                   width={width}
                   isSelected={lane.name === selected}
                   onSelect={props.onSelect}
@@ -117,10 +127,11 @@ function percent(x: number): string {
   return `${(x * ROOM * 100).toFixed(3)}%`;
 }
 
-function Head({ made, isOver }: { made: Axis; isOver: boolean }) {
+function Head({ made, found, isOver }: { made: Axis; found: readonly Deploy[]; isOver: boolean }) {
   return (
     <svg className="lane" role="presentation" aria-hidden="true">
       <Quiet made={made} />
+      <Marks found={found} />
       {made.ticks.map((tick) => (
         <g key={tick.at}>
           <line className="edge" x1={percent(tick.x)} x2={percent(tick.x)} y1="26" y2="35" />
@@ -157,18 +168,27 @@ const Quiet = memo(function Quiet({ made }: { made: Axis }) {
   );
 });
 
+const Marks = memo(function Marks({ found }: { found: readonly Deploy[] }) {
+  return found.map((each) => (
+    <line key={each.at} className="mark" x1={percent(each.x)} x2={percent(each.x)} y1="0" y2="100%">
+      <title>{each.text}</title>
+    </line>
+  ));
+});
+
 interface RowProps {
   lane: Lane;
   index: number;
   top: number;
   made: Axis;
+  found: readonly Deploy[];
   width: number;
   isSelected: boolean;
   onSelect: (name: string) => void;
   onToggle: (name: string) => void;
 }
 
-const Row = memo(function Row({ lane, index, top, made, width, isSelected, onSelect, onToggle }: RowProps) {
+const Row = memo(function Row({ lane, index, top, made, found, width, isSelected, onSelect, onToggle }: RowProps) {
   const { icon, hue } = look(lane.status, lane.word);
   return (
     <div
@@ -204,6 +224,7 @@ const Row = memo(function Row({ lane, index, top, made, width, isSelected, onSel
         <span className="vh">{lane.text}</span>
         <svg className="lane" aria-hidden="true">
           <Quiet made={made} />
+          <Marks found={found} />
           {lane.bars.map((bar, i) => (
             <Mark key={i} bar={bar} made={made} />
           ))}

@@ -1,12 +1,11 @@
-/** The other views of a run: steps, logs, history, family, values. */
+/** The other views of a run: steps, logs, history, values. */
 
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useMemo, useRef, useState } from "react";
 
-import { attempts, family, history } from "../api/client";
-import type { Happening, RunEntry, RunState, StepState } from "../api/models";
+import { attempts, history } from "../api/client";
+import type { Happening, RunState, StepState } from "../api/models";
 import { Failure } from "../api/problem";
 import { Copy, Empty, Seg, Skeleton, State, Time, Took } from "../parts/basics";
 import { Json } from "../parts/json";
@@ -187,37 +186,6 @@ export function HistoryView({ id, onSelect }: { id: string; onSelect: (name: str
       {found.isPending ? <Skeleton /> : <Table label="History" columns={columns} rows={rows} rowKey={(one) => one.key} />}
     </>
   );
-}
-
-export function Family({ run }: { run: RunState }) {
-  const found = useQuery(family(run.id));
-  if (found.isError) return <Failure problem={found.error} onRetry={() => void found.refetch()} />;
-  if (found.isPending) return <Skeleton />;
-  const others = found.data.runs.filter((each) => each.id !== run.id);
-  if (others.length === 0) {
-    return (
-      <Empty title="No family">
-        <p>This run has no parent and has started no child.</p>
-      </Empty>
-    );
-  }
-  const columns: Column<RunEntry>[] = [
-    { key: "state", head: "State", width: 232, cell: (each) => <State status={each.status} word={each.word} /> },
-    {
-      key: "run",
-      head: "Run",
-      width: 300,
-      cell: (each) => (
-        <Link to="/runs/$id" params={{ id: each.id }} className="id">
-          {each.id}
-        </Link>
-      ),
-    },
-    { key: "workflow", head: "Workflow", from: 768, cell: (each) => <span className="mono q2">{each.workflow}</span> },
-    { key: "from", head: "Started by", from: 1024, cell: (each) => <span className="mono q2">{each.parent_step}</span> },
-    { key: "took", head: "Took", width: 104, num: true, cell: (each) => <Took from={each.started} to={each.ended} /> },
-  ];
-  return <Table label="Family" columns={columns} rows={others} rowKey={(each) => each.id} />;
 }
 
 export function InAndOut({ run }: { run: RunState }) {

@@ -97,6 +97,8 @@ class Known:
         #: The fingerprint registered last, by workflow, in any format.
         self.current: dict[str, str] = {}
         self._abouts: dict[str, About] = {}
+        #: When definitions were registered last, in milliseconds, by fingerprint.
+        self.registered: dict[str, int] = {}
 
     def about(self, fingerprint: str) -> About:
         """Return the latest descriptions and schemas of a definition."""
@@ -106,8 +108,10 @@ class Known:
         """Return whether a definition, or its latest descriptions, are not known yet."""
         return fingerprint not in self.graphs or about not in (NOTHING, self.about(fingerprint))
 
-    def keep(self, found: Graph | Newer, about: About = NOTHING) -> None:
-        """Store a definition and descriptions as the latest of their name."""
+    def keep(self, found: Graph | Newer, about: About = NOTHING, at: int | None = None) -> None:
+        """Store a definition and descriptions as the latest of their name; `at` is the record's time."""
+        if at is not None:
+            self.registered[found.fingerprint] = at
         self._abouts[found.fingerprint] = about
         if isinstance(found, Newer):
             self.newer[found.fingerprint] = found
