@@ -162,8 +162,9 @@ describe("forms", () => {
       gift: "switch",
       note: "text",
       when: "datetime",
-      items: "json",
+      items: "list",
     });
+    expect(made.fields.items!.item!.kind).toBe("text");
     expect(made.fields.note!.mayBeNull).toBe(true);
     expect(made.fields.size!.options).toEqual(["S", "M"]);
     expect(initial(made)).toEqual({ gift: true, note: null });
@@ -175,6 +176,35 @@ describe("forms", () => {
     expect(faults(made, { id: "xxxxx", total: -1 })).toEqual({ id: "at most 4 characters, not 5", total: "at least 0" });
     expect(faults(made, {})).toEqual({ id: "id is needed", total: "total is needed" });
     expect(faults(made, { id: "abc", total: 3 })).toEqual({});
+  });
+
+  const deep = field({
+    type: "object",
+    required: ["lines"],
+    $defs: { Line: { type: "object", required: ["sku"], properties: { sku: { type: "string", pattern: "^[A-Z]+$" }, gift: { type: "boolean" } } }, Colour: { enum: ["red", "blue"] } },
+    properties: {
+      lines: { type: "array", minItems: 1, items: { $ref: "#/$defs/Line" } },
+      colours: { type: "array", items: { $ref: "#/$defs/Colour" } },
+      address: { type: "object", required: ["city"], properties: { city: { type: "string" } } },
+    },
+  });
+
+  it("asks for each item of a list, and names what is wrong with which", () => {
+    expect(deep.fields.lines!.kind).toBe("list");
+    expect(deep.fields.colours!.kind).toBe("choices");
+    expect(deep.fields.colours!.options).toEqual(["red", "blue"]);
+    expect(deep.fields.lines!.item!.fields.sku!.kind).toBe("text");
+    expect(initial(deep)).toEqual({ lines: [{}], colours: [] });
+    expect(faults(deep, { lines: [] })).toEqual({ lines: "at least 1" });
+    expect(faults(deep, { lines: [{ sku: "A" }, { sku: "a" }, {}] })).toEqual({
+      "lines.1.sku": "of the form ^[A-Z]+$",
+      "lines.2.sku": "lines.2.sku is needed",
+    });
+  });
+
+  it("asks nothing of an object that is left out", () => {
+    expect(faults(deep, { lines: [{ sku: "A" }] })).toEqual({});
+    expect(faults(deep, { lines: [{ sku: "A" }], address: {} })).toEqual({ "address.city": "address.city is needed" });
   });
 
   it("falls back to the raw value for what it does not know, cycles included", () => {

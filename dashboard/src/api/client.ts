@@ -79,8 +79,11 @@ export function filterOf(search: RunsSearch): Query {
   };
 }
 
+/** Runs of a page of the list. */
+export const PAGE = 100;
+
 export const runsPage = (search: RunsSearch, after: string | null) => (signal: AbortSignal) =>
-  get<RunList>("runs", { ...filterOf(search), sort: search.sort, limit: 100, after }, signal);
+  get<RunList>("runs", { ...filterOf(search), sort: search.sort, limit: PAGE, after }, signal);
 
 export const statuses = (search: RunsSearch) =>
   queryOptions({
@@ -139,9 +142,6 @@ export const ancestors = (run: RunState, root?: string) =>
       return found;
     },
   });
-
-/** The list of the runs that a run has started, the first one first. */
-export const childrenOf = (id: string): RunsSearch => ({ parent: id, sort: "created" });
 
 /** The versions of a workflow, the latest registered first. */
 export const versions = (workflow: string) =>

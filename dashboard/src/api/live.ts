@@ -14,8 +14,9 @@ import { filterOf } from "./client";
 
 const NAME = "stream-durable-live";
 const EVENTS = ["hello", "run", "list", "overview", "reload", "alive", "goodbye"] as const;
-/** A change is shown at once; the next one of the same subject after this pause. */
+/** A change is shown at once; the next one of the same subject after this pause, or after so many times what asking took. */
 const PAUSE_MS = 300;
+const PAUSE_SHARE = 3;
 /** With the stream, what it carries is asked for so seldom; all else, and without it everything, so often. */
 const LIVE_MS = 60_000;
 const POLL_MS = 5_000;
@@ -188,13 +189,15 @@ class Tab {
     while (this.#changed.size && !this.#ending.signal.aborted) {
       const changed = new Set(this.#changed);
       this.#changed.clear();
+      const began = performance.now();
       await this.#queries.invalidateQueries({
         predicate: (query) => {
           const subject = subjectOf(query.queryKey, filterOf);
           return subject !== undefined && changed.has(subject);
         },
       });
-      await new Promise((done) => setTimeout(done, PAUSE_MS));
+      const pause = Math.max(PAUSE_MS, PAUSE_SHARE * (performance.now() - began));
+      await new Promise((done) => setTimeout(done, pause));
     }
     this.#isAsking = false;
   }

@@ -5,7 +5,7 @@ import { useEffect, useId, useRef, useState, type ReactNode } from "react";
 import { Failure, type Problem } from "../api/problem";
 import { faults, field, initial, type Schema } from "../pure/form";
 import { Icon } from "./basics";
-import { Fields, isReadable } from "./form";
+import { Fields, focusFault, isReadable } from "./form";
 
 export function Dialog(props: { title: string; onClose: () => void; children: ReactNode; wide?: boolean }) {
   const box = useRef<HTMLDialogElement>(null);
@@ -108,7 +108,9 @@ export function ActDialog({ act, onClose, onDone }: { act: Act; onClose: () => v
         noValidate
         onSubmit={(event) => {
           event.preventDefault();
-          if (mayGo && isReadable(event.currentTarget)) void send();
+          if (!mayGo || !isReadable(event.currentTarget)) return;
+          if (Object.keys(wrong).length) focusFault(event.currentTarget);
+          void send();
         }}
       >
         {typeof act.preview !== "function" && act.preview}

@@ -1,8 +1,8 @@
 /** A form from a JSON Schema. Faults name the limit and stand beside their field; the server is the judge. */
 
-import { useId, useState } from "react";
+import { useId, useRef, useState } from "react";
 
-import type { Field } from "../pure/form";
+import { initial, type Field } from "../pure/form";
 import { Icon } from "./basics";
 
 /** Whether all that was typed as JSON is JSON; the first that is not gets the focus. */
@@ -11,6 +11,14 @@ export function isReadable(form: HTMLFormElement): boolean {
   wrong?.focus();
   return !wrong;
 }
+
+/** Put the focus on the first field with a fault, once it is shown. */
+export function focusFault(form: HTMLFormElement): void {
+  requestAnimationFrame(() => form.querySelector<HTMLElement>("[data-fault] :is(input, textarea, select, button)")?.focus());
+}
+
+/** So many options are each on the screen; of more, one is chosen from a list. */
+const OPTIONS_MAX = 8;
 
 interface Props {
   made: Field;
@@ -22,6 +30,7 @@ interface Props {
 
 export function Fields(props: Props) {
   const { made, value, onChange, faults, path = "" } = props;
+  if (made.kind === "list") return <List {...props} />;
   if (made.kind !== "object") return <One {...props} />;
   const whole = (value ?? {}) as Record<string, unknown>;
   const inner = Object.entries(made.fields).map(([name, each]) => (
@@ -35,15 +44,76 @@ export function Fields(props: Props) {
         const changed = { ...whole };
         if (next === undefined) delete changed[name];
         else changed[name] = next;
-        onChange(changed);
+        // What may be left out is, once nothing of it is filled in.
+        onChange(path && !made.isRequired && Object.keys(changed).length === 0 ? undefined : changed);
       }}
     />
   ));
   if (!path) return <div className="stack">{inner}</div>;
   return (
     <fieldset className="stack fields">
-      <legend className="med">{made.label}</legend>
+      <legend className="med">
+        {made.label} <Optional made={made} />
+      </legend>
+      {made.hint && <p className="hint">{made.hint}</p>}
       {inner}
+      {faults[path] && <Below made={made} id={path} fault={faults[path]} />}
+    </fieldset>
+  );
+}
+
+/** A list: each item in its own way, with what adds one and takes one away. */
+function List({ made, value, onChange, faults, path = "" }: Props) {
+  const id = useId();
+  const items = Array.isArray(value) ? (value as unknown[]) : [];
+  // Items keep what is typed in them when one before them goes.
+  const [keys, setKeys] = useState<readonly number[]>(() => items.map((_, i) => i));
+  const add = useRef<HTMLButtonElement>(null);
+  const change = (next: unknown[]) => onChange(next.length === 0 && !made.isRequired ? undefined : next);
+  const fault = faults[path];
+  return (
+    <fieldset className="stack fields" data-fault={fault ? true : undefined}>
+      <legend className="med">
+        {made.label || "Items"} <Optional made={made} />
+      </legend>
+      {items.map((item, i) => (
+        <div key={keys[i] ?? i} className="item">
+          <Fields
+            made={{ ...made.item!, label: `${made.item!.label || "Item"} ${i + 1}` }}
+            value={item}
+            faults={faults}
+            path={path ? `${path}.${i}` : String(i)}
+            onChange={(next) => change(items.map((each, at) => (at === i ? next : each)))}
+          />
+          <button
+            type="button"
+            className="btn btn--quiet btn--icon"
+            aria-label={`Remove ${made.label || "item"} ${i + 1}`}
+            onClick={() => {
+              setKeys(keys.filter((_, at) => at !== i));
+              change(items.filter((_, at) => at !== i));
+              add.current?.focus();
+            }}
+          >
+            <Icon name="x" />
+          </button>
+        </div>
+      ))}
+      <div>
+        <button
+          ref={add}
+          type="button"
+          className="btn btn--small"
+          aria-describedby={fault ? `${id}-err` : made.hint ? `${id}-hint` : undefined}
+          onClick={() => {
+            setKeys([...keys, Math.max(-1, ...keys) + 1]);
+            change([...items, initial(made.item!)]);
+          }}
+        >
+          <Icon name="plus" /> Add to {made.label || "items"}
+        </button>
+      </div>
+      <Below made={made} id={id} fault={fault} />
     </fieldset>
   );
 }
@@ -52,11 +122,35 @@ function One({ made, value, onChange, faults, path = "" }: Props) {
   const id = useId();
   const fault = faults[path];
   const label = made.label || "Answer";
-  const invalid = fault ? { "aria-invalid": true, "aria-describedby": `${id}-err` } : {};
+  const invalid = fault ? { "aria-invalid": true, "aria-describedby": `${id}-err` } : made.hint ? { "aria-describedby": `${id}-hint` } : {};
+  const wrong = fault ? true : undefined;
   const shared = { id, "aria-required": made.isRequired, ...invalid };
+  if (made.kind === "choice" && made.options.length > OPTIONS_MAX) {
+    return (
+      <div className="field" data-fault={wrong}>
+        <label htmlFor={id}>
+          {label} <Optional made={made} />
+        </label>
+        <select
+          className="input"
+          value={made.options.indexOf(value)}
+          onChange={(event) => onChange(made.options[Number(event.target.value)])}
+          {...shared}
+        >
+          <option value={-1} />
+          {made.options.map((option, i) => (
+            <option key={i} value={i}>
+              {optionText(option)}
+            </option>
+          ))}
+        </select>
+        <Below made={made} id={id} fault={fault} />
+      </div>
+    );
+  }
   if (made.kind === "choice" || made.kind === "choices") {
     return (
-      <fieldset className="field">
+      <fieldset className="field" data-fault={wrong} aria-describedby={invalid["aria-describedby"]}>
         <legend className="med">
           {label} <Optional made={made} />
         </legend>
@@ -64,6 +158,7 @@ function One({ made, value, onChange, faults, path = "" }: Props) {
           {made.options.map((option, i) => (
             <Option key={i} made={made} option={option} value={value} name={id} onChange={onChange} />
           ))}
+          {made.kind === "choice" && !made.isRequired && <Option made={made} option={undefined} value={value ?? undefined} name={id} onChange={onChange} />}
         </div>
         <Below made={made} id={id} fault={fault} />
       </fieldset>
@@ -71,7 +166,7 @@ function One({ made, value, onChange, faults, path = "" }: Props) {
   }
   if (made.kind === "switch") {
     return (
-      <div className="field">
+      <div className="field" data-fault={wrong}>
         <label className="opt">
           <input type="checkbox" checked={value === true} onChange={(event) => onChange(event.target.checked)} {...shared} />
           {label}
@@ -81,14 +176,14 @@ function One({ made, value, onChange, faults, path = "" }: Props) {
     );
   }
   return (
-    <div className="field">
+    <div className="field" data-fault={wrong}>
       <label htmlFor={id}>
         {label} <Optional made={made} />
       </label>
       {made.kind === "json" || made.kind === "object" ? (
         <RawJson shared={shared} value={value} onChange={onChange} />
       ) : made.kind === "text" && (made.schema.maxLength ?? 0) > 120 ? (
-        <textarea className="input" value={text(value)} onChange={(event) => onChange(event.target.value)} {...shared} />
+        <textarea className="input" value={text(value)} onChange={(event) => onChange(read(made, event.target.value))} {...shared} />
       ) : (
         <input
           className="input"
@@ -125,9 +220,14 @@ function Option(props: { made: Field; option: unknown; value: unknown; name: str
         checked={isOn}
         onChange={() => onChange(isMany ? (isOn ? chosen.filter((each) => each !== option) : [...chosen, option]) : option)}
       />
-      {typeof option === "string" ? option : JSON.stringify(option)}
+      {optionText(option)}
     </label>
   );
+}
+
+function optionText(option: unknown): string {
+  if (option === undefined) return "none";
+  return typeof option === "string" ? option : JSON.stringify(option);
 }
 
 function Optional({ made }: { made: Field }) {
@@ -142,7 +242,11 @@ function Below({ made, id, fault }: { made: Field; id: string; fault?: string })
       </p>
     );
   }
-  return made.hint ? <p className="hint">{made.hint}</p> : null;
+  return made.hint ? (
+    <p className="hint" id={`${id}-hint`}>
+      {made.hint}
+    </p>
+  ) : null;
 }
 
 function RawJson(props: { shared: object; value: unknown; onChange: (value: unknown) => void }) {
@@ -190,6 +294,9 @@ function local(value: unknown): string {
 function read(made: Field, typed: string): unknown {
   if (typed === "") return made.mayBeNull ? null : undefined;
   if (made.kind === "number" || made.kind === "integer") return Number(typed);
-  if (made.kind === "datetime") return new Date(typed).toISOString();
+  if (made.kind === "datetime") {
+    const at = new Date(typed);
+    return Number.isNaN(at.getTime()) ? typed : at.toISOString();
+  }
   return typed;
 }

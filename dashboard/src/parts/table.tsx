@@ -25,39 +25,53 @@ export interface TableProps<T> {
   marked?: ReadonlySet<string>;
   isDim?: boolean;
   foot?: ReactNode;
+  /** How many rows are before the first of `rows`, and not loaded. */
+  before?: number;
+  /** The end of the rows is near; their beginning is, or lies so many rows further down than what is shown. */
   onEnd?: () => void;
+  onStart?: (missing: number) => void;
 }
 
 /** Below this, rows are all drawn: printing and finding in the page work. */
 const PLAIN = 120;
+/** So many rows before the first loaded one is needed, those before it are asked for. */
+const MARGIN = 24;
 
 export function Table<T>(props: TableProps<T>) {
-  const { columns, rows, rowKey, selected, onOpen, onEnd } = props;
+  const { columns, rows, rowKey, selected, onOpen, onEnd, onStart, before = 0 } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const height = props.rowHeight ?? 32;
   const virtual = useVirtualizer({
-    count: rows.length,
+    count: before + rows.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => height,
     overscan: 12,
-    enabled: rows.length > PLAIN,
+    enabled: before + rows.length > PLAIN,
   });
-  const isPlain = rows.length <= PLAIN;
-  const items = isPlain ? rows.map((_, index) => index) : virtual.getVirtualItems().map((each) => each.index);
-  const first = items[0] ?? 0;
-  const last = items.at(-1) ?? 0;
+  const isPlain = before + rows.length <= PLAIN;
+  const shown = isPlain ? rows.map((_, index) => index) : virtual.getVirtualItems().map((each) => each.index);
+  const items = shown.filter((index) => index >= before);
+  const first = items[0] ?? before;
+  const last = items.at(-1) ?? before - 1;
+  const missing = before ? before - (shown[0] ?? 0) : 0;
   const place = selected === undefined ? -1 : rows.findIndex((row) => rowKey(row) === selected);
 
   useEffect(() => {
     if (place < 0) return;
-    if (!isPlain) virtual.scrollToIndex(place, { align: "auto" });
+    if (!isPlain) virtual.scrollToIndex(before + place, { align: "auto" });
     else scroller.current?.querySelector('[aria-selected="true"]')?.scrollIntoView?.({ block: "nearest" });
     // The virtualizer is one object for the life of the table.
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [place, isPlain]);
 
+  useEffect(() => {
+    if (missing > -MARGIN && before) onStart?.(Math.max(0, missing));
+    // Asked once for each distance, whichever function stands for it.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [missing > -MARGIN, before, Math.max(0, missing)]);
+
   const row = (index: number) => {
-    const each = rows[index]!;
+    const each = rows[index - before]!;
     const key = rowKey(each);
     return (
       <tr
@@ -92,7 +106,7 @@ export function Table<T>(props: TableProps<T>) {
         if (onEnd && box.scrollHeight - box.scrollTop - box.clientHeight < 400) onEnd();
       }}
     >
-      <table className={`tbl tbl--bleed tbl--head ${props.isDim ? "is-dim" : ""}`} aria-rowcount={rows.length + 1}>
+      <table className={`tbl tbl--bleed tbl--head ${props.isDim ? "is-dim" : ""}`} aria-rowcount={before + rows.length + 1}>
         <colgroup>
           {columns.map((column) => (
             <col key={column.key} className={from(column)} style={column.width ? { width: column.width } : undefined} />
@@ -110,7 +124,7 @@ export function Table<T>(props: TableProps<T>) {
         <tbody>
           {!isPlain && first > 0 && <Spacer height={first * height} span={columns.length} />}
           {items.map(row)}
-          {!isPlain && last < rows.length - 1 && <Spacer height={(rows.length - 1 - last) * height} span={columns.length} />}
+          {!isPlain && last < before + rows.length - 1 && <Spacer height={(before + rows.length - 1 - last) * height} span={columns.length} />}
         </tbody>
       </table>
       {props.foot}

@@ -11,6 +11,7 @@ export interface Schema {
   properties?: Record<string, Schema>;
   required?: string[];
   items?: Schema;
+  prefixItems?: Schema[];
   anyOf?: Schema[];
   oneOf?: Schema[];
   allOf?: Schema[];
@@ -28,7 +29,7 @@ export interface Schema {
   additionalProperties?: boolean | Schema;
 }
 
-export type FieldKind = "text" | "number" | "integer" | "switch" | "choice" | "choices" | "date" | "datetime" | "object" | "json";
+export type FieldKind = "text" | "number" | "integer" | "switch" | "choice" | "choices" | "date" | "datetime" | "object" | "list" | "json";
 
 export interface Field {
   kind: FieldKind;
@@ -39,11 +40,17 @@ export interface Field {
   schema: Schema;
   options: unknown[];
   fields: Record<string, Field>;
+  /** Of a list: how each of its items is asked for. */
+  item?: Field;
 }
+
+/** Deeper values are typed as JSON. */
+const DEPTH_MAX = 4;
 
 /** Return how a value of a schema is asked for. */
 export function field(schema: Schema, label = "", isRequired = true, root: Schema = schema, depth = 0): Field {
-  const { schema: plain, mayBeNull } = resolve(schema, root);
+  const { schema: found, mayBeNull } = resolve(schema, root);
+  const plain = found.items ? { ...found, items: { ...found.items, ...resolve(found.items, root).schema } } : found;
   const made: Field = {
     kind: kindOf(plain, depth),
     label: schema.title ?? plain.title ?? label,
@@ -55,7 +62,8 @@ export function field(schema: Schema, label = "", isRequired = true, root: Schem
     fields: {},
   };
   if (made.kind === "choice") made.options = plain.enum ?? [plain.const];
-  if (made.kind === "choices") made.options = resolve(plain.items ?? {}, root).schema.enum ?? [];
+  if (made.kind === "choices") made.options = plain.items?.enum ?? [];
+  if (made.kind === "list") made.item = field(found.items ?? {}, "", true, root, depth + 1);
   if (made.kind === "object") {
     const required = new Set(plain.required ?? []);
     for (const [name, inner] of Object.entries(plain.properties ?? {})) {
@@ -111,19 +119,21 @@ function kindOf(schema: Schema, depth: number): FieldKind {
     case "boolean":
       return "switch";
     case "array":
-      return schema.items?.enum ? "choices" : "json";
+      if (schema.items?.enum) return "choices";
+      return schema.items && !schema.prefixItems && depth < DEPTH_MAX ? "list" : "json";
     case "object":
-      return schema.properties && depth < 4 ? "object" : "json";
+      return schema.properties && depth < DEPTH_MAX ? "object" : "json";
     default:
       return "json";
   }
 }
 
-/** What a form begins with: defaults, and nothing else filled in. */
+/** What a form begins with: defaults, and nothing else filled in; of an object that may be left out, nothing. */
 export function initial(made: Field): unknown {
   if (made.schema.default !== undefined) return made.schema.default;
   switch (made.kind) {
     case "object": {
+      if (!made.isRequired) return undefined;
       const value: Record<string, unknown> = {};
       for (const [name, inner] of Object.entries(made.fields)) {
         const first = initial(inner);
@@ -133,6 +143,8 @@ export function initial(made: Field): unknown {
     }
     case "choices":
       return [];
+    case "list":
+      return made.isRequired ? Array.from({ length: made.schema.minItems ?? 0 }, () => initial(made.item!)) : undefined;
     case "switch":
       return made.isRequired && !made.mayBeNull ? false : undefined;
     default:
@@ -143,6 +155,7 @@ export function initial(made: Field): unknown {
 /** What is wrong with a value, by path; each message names the limit. */
 export function faults(made: Field, value: unknown, path = ""): Record<string, string> {
   const at = path || made.label || "value";
+  const inner = (name: string | number) => (path ? `${path}.${name}` : String(name));
   if (value === undefined || value === "") {
     return made.isRequired && !(made.mayBeNull && value === undefined) ? { [path]: `${at} is needed` } : {};
   }
@@ -151,10 +164,7 @@ export function faults(made: Field, value: unknown, path = ""): Record<string, s
   switch (made.kind) {
     case "object":
       return Object.entries(made.fields).reduce(
-        (found, [name, inner]) => ({
-          ...found,
-          ...faults(inner, (value as Record<string, unknown>)[name], path ? `${path}.${name}` : name),
-        }),
+        (found, [name, each]) => ({ ...found, ...faults(each, (value as Record<string, unknown>)[name], inner(name)) }),
         {},
       );
     case "number":
@@ -180,15 +190,26 @@ export function faults(made: Field, value: unknown, path = ""): Record<string, s
       if (schema.maxLength !== undefined && length > schema.maxLength) {
         return { [path]: `at most ${schema.maxLength} characters, not ${length}` };
       }
+      if (schema.pattern !== undefined && !fits(schema.pattern, String(value))) return { [path]: `of the form ${schema.pattern}` };
       return {};
     }
-    case "choices": {
+    case "choices":
+    case "list": {
       const chosen = value as unknown[];
       if (schema.minItems !== undefined && chosen.length < schema.minItems) return { [path]: `at least ${schema.minItems}` };
       if (schema.maxItems !== undefined && chosen.length > schema.maxItems) return { [path]: `at most ${schema.maxItems}` };
-      return {};
+      return made.item ? Object.assign({}, ...chosen.map((each, i) => faults(made.item!, each, inner(i)))) : {};
     }
     default:
       return {};
+  }
+}
+
+/** Whether a text fits a pattern; one that this browser cannot read is left to the server. */
+function fits(pattern: string, text: string): boolean {
+  try {
+    return new RegExp(pattern, "u").test(text);
+  } catch {
+    return true;
   }
 }

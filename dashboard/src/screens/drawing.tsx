@@ -7,7 +7,7 @@ import { useMemo } from "react";
 
 import type { Drawn, StepState } from "../api/models";
 import { Icon, Skeleton } from "../parts/basics";
-import { usePlaces } from "../parts/places";
+import { usePlaces } from "../parts/layout";
 import { isSettled, look } from "../pure/look";
 import { NODE } from "../pure/layout";
 import { duration, millis } from "../pure/time";

@@ -4,7 +4,7 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 
-import { ancestors, childrenOf, family, runsPage } from "../api/client";
+import { ancestors, family, runsPage } from "../api/client";
 import type { RunEntry, RunState } from "../api/models";
 import { Failure } from "../api/problem";
 import { Icon, Skeleton, State, Took } from "../parts/basics";
@@ -59,10 +59,9 @@ function Branch({ member, path, own }: BranchProps) {
 }
 
 function Children({ parent, path, own }: { parent: string; path: readonly Member[]; own: string }) {
-  const search = childrenOf(parent);
   const pages = useInfiniteQuery({
-    queryKey: ["runs", "list", search],
-    queryFn: ({ pageParam, signal }) => runsPage(search, pageParam)(signal),
+    queryKey: ["run", parent, "children"],
+    queryFn: ({ pageParam, signal }) => runsPage({ parent, sort: "created" }, pageParam)(signal),
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.following,
   });

@@ -10,7 +10,7 @@ import { Failure, type Problem } from "../api/problem";
 import { useActs } from "../parts/acting";
 import { Ago, Copy, Empty, Icon, Kbd, Skeleton, Time, Why } from "../parts/basics";
 import type { Act } from "../parts/dialog";
-import { Fields, isReadable } from "../parts/form";
+import { Fields, focusFault, isReadable } from "../parts/form";
 import { useKeys } from "../parts/keys";
 import { useIsNarrow } from "../parts/window";
 import type { IconName } from "../parts/sprite";
@@ -206,7 +206,9 @@ function AnswerForm({ input, question, alike, onDone }: FormProps) {
   };
   const submit = (form: HTMLFormElement) => {
     setTried(true);
-    if (isReadable(form) && Object.keys(wrong).length === 0) void send(value);
+    if (!isReadable(form)) return;
+    if (Object.keys(wrong).length) focusFault(form);
+    else void send(value);
   };
   const isApproval = input.answer === "approval";
   const options = made.kind === "choice" ? made.options : [];

@@ -19,7 +19,7 @@ function onAll(need: Need, act: "retry" | "review"): Act {
   const runs = `${need.affected.toLocaleString("en")} ${need.affected === 1 ? "run" : "runs"}`;
   const isRetry = act === "retry";
   return {
-    title: `${isRetry ? "Recover" : "Mark as reviewed"} all of ${workflow}: ${runs}`,
+    title: `${isRetry ? "Recover" : "Mark reviewed"} all of ${workflow}: ${runs}`,
     verb: `${isRetry ? "Retry" : "Mark"} ${runs}`,
     short: isRetry ? "Recover all" : MARK,
     confirm: need.affected,

@@ -1,10 +1,10 @@
 /** Runs: found by filters, which are the address, and acted on, one or all that match. */
 
-import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useMemo, useRef, useState } from "react";
 
-import { runsPage, statuses } from "../api/client";
+import { PAGE, runsPage, statuses } from "../api/client";
 import type { RunEntry } from "../api/models";
 import { Failure } from "../api/problem";
 import { Copy, Empty, Icon, Meter, Seg, Sentence, Skeleton, State, Time, Took } from "../parts/basics";
@@ -12,24 +12,40 @@ import { useKeys } from "../parts/keys";
 import { Table, type Column } from "../parts/table";
 import { changed, SINCE, toggled, tokens, typed, type RunsSearch } from "../pure/filters";
 import { look, RUN_STATUSES } from "../pure/look";
+import { Place } from "../pure/place";
 import { counted } from "../pure/time";
 import { useCommands } from "../shell/palette";
 import { Bulk } from "./bulk";
 import { Views } from "./saved";
 import { StartDialog } from "./start";
 
+/** Pages that are kept of the list. */
+const PAGES = 5;
+
 export function Runs() {
   const search = useSearch({ from: "/runs" });
   const navigate = useNavigate({ from: "/runs" });
   const change = (next: RunsSearch) => void navigate({ search: next });
+  const key = ["runs", "list", search];
+  const queries = useQueryClient();
   const pages = useInfiniteQuery({
-    queryKey: ["runs", "list", search],
-    queryFn: ({ pageParam, signal }) => runsPage(search, pageParam)(signal),
-    initialPageParam: null as string | null,
-    getNextPageParam: (last) => last.following,
+    queryKey: key,
+    queryFn: ({ pageParam, signal }) => runsPage(search, pageParam.after)(signal),
+    initialPageParam: new Place(),
+    getNextPageParam: (last, _, place) => (last.following === null ? undefined : new Place(last.following, place)),
+    getPreviousPageParam: (_, __, place) => place.before,
+    // So many are kept, and asked for again after a change, however far somebody has scrolled.
+    maxPages: PAGES,
   });
   const counts = useQuery({ ...statuses(search), placeholderData: keepPreviousData });
   const rows = useMemo(() => pages.data?.pages.flatMap((page) => page.runs) ?? [], [pages.data]);
+
+  const before = ((pages.data?.pageParams[0] as Place | undefined)?.index ?? 0) * PAGE;
+  /** Go back to what was dropped: page by page, or to the beginning where that is far. */
+  const goBack = (missing: number) => {
+    if (missing > PAGES * PAGE) void queries.resetQueries({ queryKey: key, exact: true });
+    else if (!pages.isFetching) void pages.fetchPreviousPage();
+  };
 
   const [place, setPlace] = useState<string>();
   const [marked, setMarked] = useState<ReadonlySet<string>>(new Set());
@@ -190,6 +206,8 @@ export function Runs() {
               selected={place}
               marked={marked}
               onOpen={open}
+              before={before}
+              onStart={goBack}
               onEnd={() => pages.hasNextPage && !pages.isFetching && void pages.fetchNextPage()}
               foot={pages.isFetchingNextPage ? <Skeleton rows={2} /> : undefined}
             />

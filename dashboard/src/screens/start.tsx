@@ -8,7 +8,7 @@ import { get, part, post } from "../api/client";
 import type { Workflows, WorkflowWhole } from "../api/models";
 import { Failure, type Problem } from "../api/problem";
 import { Dialog } from "../parts/dialog";
-import { Fields, isReadable } from "../parts/form";
+import { Fields, focusFault, isReadable } from "../parts/form";
 import { faults, field, initial, type Schema } from "../pure/form";
 
 export function StartDialog({ workflow, onClose }: { workflow?: string; onClose: () => void }) {
@@ -73,7 +73,9 @@ function Input({ workflow, schema }: { workflow: string; schema: Schema }) {
       noValidate
       onSubmit={(event) => {
         event.preventDefault();
-        if (isReadable(event.currentTarget)) void send();
+        if (!isReadable(event.currentTarget)) return;
+        if (Object.keys(wrong).length) focusFault(event.currentTarget);
+        void send();
       }}
     >
       <Fields made={made} value={value} onChange={setValue} faults={isTried ? wrong : {}} />
