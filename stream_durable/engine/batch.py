@@ -118,7 +118,7 @@ class Finished(NamedTuple):
     types: Sequence[int] = ()
     #: The outbox row that keeps the messages, if there are any.
     row: Row | None = None
-    #: How many messages, the first ones, ask for attempts and may be published while this is being saved.
+    #: How many messages, the first ones, may be published while this is being saved.
     ahead: int = 0
     #: Steps that were held, and decisions about held steps, to be counted.
     reviews: Sequence[str] | None = None
@@ -227,8 +227,7 @@ def finish(folding: Folding, *, holds_back: bool = False) -> Finished:
     if messages:
         share.outbox = outbox.pack(messages)
         row = Row(share.from_offset, len(share.outbox))
-    commands = folding.effects.commands
-    ahead = next((i for i, (_, one) in enumerate(commands) if type(one) is not Command), len(commands))
+    ahead = outbox.ahead(folding.effects)
     reviews = folding.effects.reviews
     evidence = folding.evidence
     return Finished(share, messages, folding.touched, evidence.outcomes, evidence.types, row, ahead, reviews)

@@ -15,7 +15,13 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.format import EMITS
 from stream_durable.core.lanes import queue_of
 from stream_durable.core.lifecycle import StepEvent
-from stream_durable.core.messages import AttemptFailed, EmissionRefused, FormatRaised
+from stream_durable.core.messages import (
+    AttemptFailed,
+    EmissionRefused,
+    EventDelivered,
+    FormatRaised,
+    Message,
+)
 from stream_durable.core.run.children import undelivered
 from stream_durable.engine.partition import fingerprint
 from stream_durable.ports import Headers, Outgoing, Record, Refusal
@@ -23,6 +29,9 @@ from stream_durable.wire import cloudevents, inbox, lifecycle
 from stream_durable.wire.dead import Letter, dead_letter_headers, letter, without_value
 from stream_durable.wire.topics import COMMANDS, DEAD, FOREIGN, INBOX, RUNS, STEPS, VERDICTS
 from stream_durable.wire.verdicts import Verdict, encode_verdict
+
+#: More are a burst of their own, and a second burst for the rest costs more than it saves.
+_WOKEN_AHEAD_MAX = 50
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Outgoing]).decode
@@ -37,12 +46,16 @@ def commands(asked: Iterable[tuple[str, Command | CancelAttempt]], partition: in
 
 
 def outgoing(effects: Effects, partition: int) -> list[Outgoing]:
-    """Return the records that effects ask for, in order.
+    """Return the records that effects ask for, in order: commands, events that wake runs, all others.
 
     Commands and lifecycle events of an entity go to the partition it lives in: the topics have the
     same number of partitions and the same partitioner.
     """
     messages = commands(effects.commands, partition)
+    told = effects.messages
+    if told:
+        messages += [_message(one) for one in told if type(one) is EventDelivered]
+        told = [one for one in told if type(one) is not EventDelivered]
     messages += [
         Outgoing(COMMANDS + lane, chosen, command.run.encode(), inbox.encode(command))
         for lane, chosen, command in effects.redirected
@@ -57,10 +70,28 @@ def outgoing(effects: Effects, partition: int) -> list[Outgoing]:
         )
         for event in effects.events
     ]
-    messages += [Outgoing(INBOX, None, m.key.encode(), inbox.encode(m)) for m in effects.messages]
+    messages += map(_message, told)
     if effects.publications:
         messages += map(_record, effects.publications)
     return messages
+
+
+def ahead(effects: Effects) -> int:
+    """Return how many of these records, the first ones, may be published while the state is being saved.
+
+    Commands that ask for attempts, and a few events that wake runs.
+    """
+    asked = effects.commands
+    count = next((i for i, (_, one) in enumerate(asked) if type(one) is not Command), len(asked))
+    if effects.messages and count == len(asked):
+        woken = sum(type(one) is EventDelivered for one in effects.messages)
+        return count + (woken if woken <= _WOKEN_AHEAD_MAX else 0)
+    return count
+
+
+def _message(message: Message) -> Outgoing:
+    """Return the record of a message to an entity."""
+    return Outgoing(INBOX, None, message.key.encode(), inbox.encode(message))
 
 
 def _record(publication: Publication) -> Outgoing:

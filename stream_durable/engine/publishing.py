@@ -1,8 +1,8 @@
 """Publishes after saving: messages stored in the outbox by a commit are published at once.
 
-Only commands are published while their commit is under way, so that workers start sooner. If the commit
-fails, the next fold of the same records asks for the same attempts, and workers see a repeat. Cancellations
-wait: a cancelled attempt still wanted would never be repeated.
+Commands, and events that wake runs, are published while their commit is under way, so that steps start
+sooner. If the commit fails, the next fold of the same records asks for the same, and readers see a repeat.
+Cancellations wait: a cancelled attempt still wanted would never be repeated.
 
 Each message has its own acknowledgement, in order per partition of its topic, so a stuck message delays
 neither its neighbours nor other partitions. A message refused for good is replaced by a fact
