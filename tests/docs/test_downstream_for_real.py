@@ -54,21 +54,20 @@ async def consumer(settings: Settings, home: Path) -> Process:
     program, schemas = ROOT / "docs" / "examples" / "downstream.py", ROOT / "schemas"
     return await asyncio.create_subprocess_exec(
         sys.executable, "-I", str(program), settings.kafka.bootstrap, str(schemas), settings.prefix,
-        cwd=home, stdout=DEVNULL, stderr=DEVNULL,
+        cwd=home, stdout=DEVNULL, stderr=DEVNULL, preexec_fn=may_be_interrupted,
     )  # fmt: skip
 
 
-async def interrupted(process: Process) -> None:
-    """Interrupt a consumer until it ends: an interrupt may be lost while the client looks for records.
+def may_be_interrupted() -> None:
+    """Heed interrupts, also where a shell has started these tests in the background, which ignores them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    One whose client stands still while it leaves its group is killed: that must do no harm either.
-    """
-    for _ in range(6):
-        if process.returncode is not None:
-            return
-        process.send_signal(signal.SIGINT)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), 5)
+
+async def interrupted(process: Process) -> None:
+    """Interrupt a consumer, and kill it if its client stands still while it leaves its group."""
+    process.send_signal(signal.SIGINT)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), 30)
     with suppress(ProcessLookupError):
         process.kill()
     await process.wait()
