@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import msgspec
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
 from stream_durable.bench.app import EVENT, HIT, SIGNAL
@@ -69,12 +68,12 @@ class Watcher:
             part.offset = _end_of(self._consumer, part)
         self._consumer.assign(parts)
 
-    def wait(self, runs: Iterable[str], check: Callable[[], None]) -> dict[str, int]:
+    def wait(self, runs: Iterable[str], check: Callable[[], None]) -> list[int]:
         """Wait for the event of each of these runs; `check` raises when waiting is hopeless.
 
-        Return the milliseconds since the epoch at which each was published, in order of arrival.
+        Return the milliseconds since the epoch at which the events were published, in order of arrival.
         """
-        moments: dict[str, int] = {}
+        moments: list[int] = []
         pending = {run.encode() for run in runs}
         count = len(pending)
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -84,7 +83,7 @@ class Watcher:
                 before = len(pending)
                 self._see(message, pending)
                 if len(pending) < before:
-                    moments[_key_of(message).decode()] = message.timestamp()[1]
+                    moments.append(message.timestamp()[1])
             if not messages:
                 check()
             if pending and time.monotonic() > deadline:
@@ -123,17 +122,6 @@ class Watcher:
             came += not pending
         return came
 
-    def during(self, seconds: float, check: Callable[[], None]) -> int:
-        """Return how many events come within a time."""
-        came, deadline = 0, time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            for message in self._consumer.consume(1_000, left):
-                pending = {_key_of(message)}
-                self._see(message, pending)
-                came += not pending
-        check()
-        return came
-
     def close(self) -> None:
         """Let go of the consumer."""
         self._consumer.close()
@@ -146,12 +134,6 @@ class Watcher:
             pending.discard(message.key())
         elif value.startswith(self._ends_badly):
             raise BenchError(f"a run ended badly: {lifecycle.decode(value)}")
-
-
-def _key_of(message: KafkaMessage) -> bytes:
-    """Return the key, which every public event has."""
-    key = message.key()
-    return b"" if key is None else key
 
 
 class Load:
@@ -175,15 +157,15 @@ class Load:
 
     def start(self, workflow: str, fingerprint: str, run: str, given: msgspec.Raw = PAYLOAD) -> None:
         """Ask for a run."""
-        self.send(StartRun(key=run, id=run, workflow=workflow, fingerprint=fingerprint, input=given))
+        self._send(StartRun(key=run, id=run, workflow=workflow, fingerprint=fingerprint, input=given))
 
     def signal(self, run: str) -> None:
         """Send a run the signal for its wait."""
-        self.send(SignalRun(key=run, id=f"{run}/go", signal=SIGNAL, data=PAYLOAD))
+        self._send(SignalRun(key=run, id=f"{run}/go", signal=SIGNAL, data=PAYLOAD))
 
     def hit(self, run: str, number: int) -> None:
         """Send a run a signal for its reaction."""
-        self.send(SignalRun(key=run, id=f"{run}/{number}", signal=HIT, data=PAYLOAD))
+        self._send(SignalRun(key=run, id=f"{run}/{number}", signal=HIT, data=PAYLOAD))
 
     def event(self, key: str) -> None:
         """Publish the event for the waits with this key."""
@@ -199,8 +181,7 @@ class Load:
         if left := self._producer.flush(PATIENCE_SECONDS):
             raise BenchError(f"Kafka did not take {left} records within {PATIENCE_SECONDS:.0f} s")
 
-    def send(self, message: Message) -> None:
-        """Put a message on the inbox."""
+    def _send(self, message: Message) -> None:
         self._produce(self._inbox, inbox.encode(message), message.key)
 
     def _produce(self, topic: str, value: bytes, key: str) -> None:

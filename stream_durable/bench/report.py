@@ -51,8 +51,6 @@ class Sample:
     api: Mapping[str, float] | None = None
     #: The base of comparison: the same work in small portions, or without the measured part.
     base: Sample | None = None
-    #: Whether it is about a span of time, and not about work that was given.
-    is_of_time: bool = False
 
     @property
     def runs_per_s(self) -> float:
@@ -66,8 +64,8 @@ class Sample:
 
     @property
     def cpu_ms_per_step(self) -> float:
-        """CPU of all measured processes per step; 0 without steps."""
-        return 1_000 * sum(self.cpu_s[part] for part in COUNTED) / self.steps if self.steps else 0.0
+        """CPU of all measured processes per step."""
+        return 1_000 * sum(self.cpu_s[part] for part in COUNTED) / self.steps
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -104,8 +102,6 @@ class Row(Figures, frozen=True, kw_only=True):
     takeover_ms: Range | UnsetType = UNSET
     #: Medians of the figures of the HTTP API.
     api: dict[str, float] | UnsetType = UNSET
-    #: CPU of each part in percent of one core, of what is about a span of time.
-    core_percent: dict[str, float] | UnsetType = UNSET
     #: Our CPU per step over the prototype's: less is better.
     ratio_cpu: float | UnsetType = UNSET
     #: Our runs per second over the prototype's: more is better.
@@ -126,10 +122,6 @@ def row(workload: str, n: int, ours: Sequence[Sample], prototype: Sequence[Sampl
         mine["takeover_ms"] = Range(min(taken), max(taken))
     if measured := [one.api for one in ours if one.api]:
         mine["api"] = {name: round(median(one[name] for one in measured), 2) for name in measured[0]}
-    if any(one.is_of_time for one in ours):
-        mine["core_percent"] = {
-            part: round(median(100 * one.cpu_s[part] / one.seconds for one in ours), 2) for part in PARTS
-        }
     if not prototype:
         return Row(**mine)
     theirs = _figures(workload, n, prototype)
@@ -180,17 +172,7 @@ def tables(rows: Sequence[Row]) -> list[Table]:
             split = (f"{_share(one, part) * one.cpu_ms_per_step:.4f}" for part in PARTS)
             cpu.add_row(*head, f"{one.cpu_ms_per_step:.4f}", f"{cost.min:.4f} - {cost.max:.4f}", *split)
             peak.add_row(*head, *(_megabytes(one.peak_mb[part]) for part in PARTS))
-    return [
-        speed,
-        cpu,
-        peak,
-        *_counted(rows),
-        *_ratios(rows),
-        *_bases(rows),
-        *_takeovers(rows),
-        *_api(rows),
-        *_cores(rows),
-    ]
+    return [speed, cpu, peak, *_counted(rows), *_ratios(rows), *_bases(rows), *_takeovers(rows), *_api(rows)]
 
 
 def _figures(workload: str, n: int, samples: Sequence[Sample]) -> Figures:
@@ -235,8 +217,8 @@ def _figures(workload: str, n: int, samples: Sequence[Sample]) -> Figures:
 
 
 def _counts(samples: Sequence[Sample]) -> Counts | None:
-    """Return the counts of the middle sample, per step if there are any."""
-    found = [one.counts.over(one.steps or 1) for one in samples if one.counts is not None]
+    """Return the counts of the middle sample, per step."""
+    found = [one.counts.over(one.steps) for one in samples if one.counts is not None]
     return sorted(found, key=lambda counts: counts.transactions)[len(found) // 2] if found else None
 
 
@@ -310,16 +292,6 @@ def _api(rows: Sequence[Row]) -> list[Table]:
         table.add_row(shown.workload, f"{shown.n:,}", *(f"{value:,.2f}" for value in figures.values()))
         tables.append(table)
     return tables
-
-
-def _cores(rows: Sequence[Row]) -> list[Table]:
-    timed = [(shown, found) for shown in rows if isinstance(found := shown.core_percent, dict)]
-    if not timed:
-        return []
-    table = _table("CPU in percent of one core", *PARTS)
-    for shown, found in timed:
-        table.add_row(shown.workload, f"{shown.n:,}", *(f"{found[part]:.2f}" for part in PARTS))
-    return [table]
 
 
 def _table(title: str, *columns: str) -> Table:
