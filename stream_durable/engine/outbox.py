@@ -46,16 +46,14 @@ def commands(asked: Iterable[tuple[str, Command | CancelAttempt]], partition: in
 
 
 def outgoing(effects: Effects, partition: int) -> list[Outgoing]:
-    """Return the records that effects ask for, in order: commands, events that wake runs, all others.
+    """Return the records that effects ask for, in order: commands, events to waiting runs, others.
 
     Commands and lifecycle events of an entity go to the partition it lives in: the topics have the
     same number of partitions and the same partitioner.
     """
     messages = commands(effects.commands, partition)
-    told = effects.messages
-    if told:
-        messages += [_message(one) for one in told if type(one) is EventDelivered]
-        told = [one for one in told if type(one) is not EventDelivered]
+    woken = _woken(effects)
+    messages += map(_message, effects.messages[:woken])
     messages += [
         Outgoing(COMMANDS + lane, chosen, command.run.encode(), inbox.encode(command))
         for lane, chosen, command in effects.redirected
@@ -70,7 +68,7 @@ def outgoing(effects: Effects, partition: int) -> list[Outgoing]:
         )
         for event in effects.events
     ]
-    messages += map(_message, told)
+    messages += map(_message, effects.messages[woken:])
     if effects.publications:
         messages += map(_record, effects.publications)
     return messages
@@ -79,14 +77,19 @@ def outgoing(effects: Effects, partition: int) -> list[Outgoing]:
 def ahead(effects: Effects) -> int:
     """Return how many of these records, the first ones, may be published while the state is being saved.
 
-    Commands that ask for attempts, and a few events that wake runs.
+    Commands that ask for attempts, and the first messages if they are events to waiting runs.
     """
     asked = effects.commands
     count = next((i for i, (_, one) in enumerate(asked) if type(one) is not Command), len(asked))
-    if effects.messages and count == len(asked):
-        woken = sum(type(one) is EventDelivered for one in effects.messages)
-        return count + (woken if woken <= _WOKEN_AHEAD_MAX else 0)
-    return count
+    return count + _woken(effects) if count == len(asked) else count
+
+
+def _woken(effects: Effects) -> int:
+    """Return how many of the messages, the first ones, wake runs; no more than go ahead."""
+    for i, message in enumerate(effects.messages):
+        if type(message) is not EventDelivered or i == _WOKEN_AHEAD_MAX:
+            return i
+    return len(effects.messages)
 
 
 def _message(message: Message) -> Outgoing:

@@ -78,7 +78,7 @@ def test_an_event_is_on_its_way_to_who_waits_before_the_commit_and_an_offer_afte
         # Of virtual time: the owner has looked at its rows since, and knows that it still is the owner.
         await asyncio.sleep(_LOOKED_SECONDS)
         store.opened.clear()
-        for event in ("work", "payment"):
+        for event in ("payment", "work"):
             published = EventPublished(key=channel_id(event, "7"), id=event, ttl_ms=60_000)
             world.broker.append(INBOX, None, published.key.encode(), inbox.encode(published))
 
