@@ -15,7 +15,7 @@ export class Drive {
 
   static async open(browser, address, folder, size = { width: 1440, height: 900 }) {
     const context = await browser.newContext({ viewport: size, reducedMotion: "reduce" });
-    context.setDefaultTimeout(15_000);
+    context.setDefaultTimeout(60_000);
     const page = await context.newPage();
     const drive = new Drive(page, address, folder);
     const { at } = await (await fetch(new URL("api/v1/overview", address))).json();
@@ -50,7 +50,7 @@ export class Drive {
   }
 
   /** Wait for what is to be seen, and until nothing is on its way. */
-  async see(selector, timeout = 15_000) {
+  async see(selector, timeout = 60_000) {
     await this.page.waitForSelector(selector, { timeout });
     await this.page.waitForFunction(() => !document.querySelector("[aria-busy]"), null, { timeout });
     await this.page.evaluate(() => Promise.all(document.getAnimations().filter((a) => a.effect.getTiming().iterations !== Infinity).map((a) => a.finished)));

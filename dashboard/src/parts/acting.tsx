@@ -6,7 +6,7 @@ import { useState, type ReactNode } from "react";
 import { ActDialog, type Act } from "./dialog";
 
 /** What is asked stands on the log before it is applied, and no stream tells of all that changes: it is looked at again. */
-const AGAIN_MS = 1_000;
+const AGAIN_MS = [1_000, 5_000];
 
 /** Return what opens the dialog of an act, and the place of the dialog in the screen. */
 export function useActs(refreshed: QueryKey): [(act: Act) => void, ReactNode] {
@@ -21,7 +21,7 @@ export function useActs(refreshed: QueryKey): [(act: Act) => void, ReactNode] {
         setAct(undefined);
         const refresh = () => void queries.invalidateQueries({ queryKey: refreshed });
         refresh();
-        setTimeout(refresh, AGAIN_MS);
+        AGAIN_MS.forEach((ms) => setTimeout(refresh, ms));
       }}
     />
   );
