@@ -129,6 +129,9 @@ class Story:
             put(world, self.then)
             await eventually(ended, f"all have ended after a kill at {points.where!r}", seconds=60)
             points.is_on = False
+            stopped = {one.key for one in self.then if isinstance(one, CancelRun)}
+            others = {runs[run].status for run in self.runs - stopped}
+            assert others == {"completed"}, points.where
 
         world = World(1, APP, partitions=2, reconcilers=1, workers=1, faults=Faults.none())
         world.run(story)
