@@ -8,27 +8,13 @@ from architecture.sources import PACKAGE, ROOT
 
 LINES_MAX, TEST_LINES_MAX = 400, 700
 
-#: Those that are longer, and why.
-EXCEPTIONS = {
-    "stream_durable/core/messages.py": "everything that can reach an entity: one list, read top down",
-    "stream_durable/ports.py": "every port and the plain values that cross it: one list, read top down",
-}
-
 
 def line_counts(folder: Path) -> dict[str, int]:
     return {str(p.relative_to(ROOT)): len(p.read_text().splitlines()) for p in folder.rglob("*.py")}
 
 
 def test_no_module_is_longer_than_can_be_read() -> None:
-    too_long = {path for path, count in line_counts(PACKAGE).items() if count > LINES_MAX}
-
-    assert not too_long - set(EXCEPTIONS)
-
-
-def test_an_exception_is_one() -> None:
-    counts = line_counts(PACKAGE)
-
-    assert {path for path in EXCEPTIONS if counts[path] > LINES_MAX} == set(EXCEPTIONS)
+    assert not {path for path, count in line_counts(PACKAGE).items() if count > LINES_MAX}
 
 
 def test_no_test_module_is_longer_than_can_be_read() -> None:

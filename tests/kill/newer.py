@@ -22,10 +22,13 @@ class NoteRun(RunMessage, kw_only=True, tag="run.note"):
     text: Text
     format: Format = {_FORMAT}
 
+'''
+_LISTED = """
+from stream_durable.core.messages.waits import NoteRun
 
 AnyMessage = AnyMessage | NoteRun
 MESSAGE_TYPES = (*MESSAGE_TYPES, NoteRun)
-'''
+"""
 _FOLD = f"""
 
 def _note(run: Run, message: Any, now: int, out: Effects) -> Outcome:
@@ -43,7 +46,8 @@ HANDLERS[_messages.NoteRun] = _note
 #: Module -> what is put in place of what, and what follows.
 _CHANGES = {
     "stream_durable.core.format": ((f"FORMAT: Final = {_FORMAT - 1}", f"FORMAT: Final = {_FORMAT}"), ""),
-    "stream_durable.core.messages": ((_SIGNAL, f'{_SIGNAL}    note: str = ""\n'), _NOTE),
+    "stream_durable.core.messages": (("", ""), _LISTED),
+    "stream_durable.core.messages.waits": ((_SIGNAL, f'{_SIGNAL}    note: str = ""\n'), _NOTE),
     "stream_durable.core.fold": (("", ""), _FOLD),
 }
 
