@@ -1,55 +1,101 @@
-"""All commands, by name."""
+"""All commands, by name. A command is imported when it is asked for."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from typing import Annotated, Any, Final, NamedTuple, cast
 
 import typer
 
-from stream_durable.cli import (
-    admissions,
-    api,
-    bench,
-    bindings,
-    config,
-    counting,
-    db,
-    dead,
-    demo,
-    dev,
-    doctor,
-    gates,
-    graph,
-    history,
-    inputs,
-    inquiries,
-    later,
-    messages,
-    orders,
-    partitions,
-    project,
-    queues,
-    replay,
-    report,
-    run_changes,
-    runs,
-    schedules,
-    services,
-    status,
-    tokens,
-    top,
-    topics,
-    triggers,
-    versions,
-    waits,
-    why,
-    workflows,
-)
 from stream_durable.cli.errors import Commands
+
+_LAPTOP: Final = "On a laptop"
+_SERVICES: Final = "Services"
+_RUNS: Final = "Runs"
+_OPERATIONS: Final = "Operations"
+
+
+class Entry(NamedTuple):
+    """A panel of the help, and a function or a group in a module of this package."""
+
+    panel: str
+    module: str
+    name: str
+
+
+#: In the order of the help.
+ENTRIES: Final = {
+    "new": Entry(_LAPTOP, "project", "new"),
+    "init": Entry(_LAPTOP, "project", "init"),
+    "dev": Entry(_LAPTOP, "dev", "dev"),
+    "demo": Entry(_LAPTOP, "demo", "demo"),
+    "up": Entry(_SERVICES, "services", "up"),
+    "reconciler": Entry(_SERVICES, "services", "reconciler"),
+    "worker": Entry(_SERVICES, "services", "worker"),
+    "ingress": Entry(_SERVICES, "services", "ingress"),
+    "api": Entry(_SERVICES, "api", "api"),
+    "why": Entry(_RUNS, "why", "why"),
+    "publish": Entry(_RUNS, "messages", "publish"),
+    "signal": Entry(_RUNS, "messages", "signal"),
+    "status": Entry(_OPERATIONS, "status", "status"),
+    "top": Entry(_OPERATIONS, "top", "top"),
+    "doctor": Entry(_OPERATIONS, "doctor", "doctor"),
+    "openapi": Entry(_OPERATIONS, "api", "openapi"),
+    "bench": Entry(_OPERATIONS, "bench", "bench"),
+    "runs": Entry(_RUNS, "run_group", "app"),
+    "dead": Entry(_RUNS, "dead", "app"),
+    "waits": Entry(_RUNS, "waits", "waits"),
+    "events": Entry(_RUNS, "waits", "events"),
+    "inputs": Entry(_RUNS, "inputs", "app"),
+    "tokens": Entry(_RUNS, "tokens", "app"),
+    "later": Entry(_RUNS, "later", "later"),
+    "schedules": Entry(_RUNS, "schedules", "schedules"),
+    "triggers": Entry(_RUNS, "triggers", "triggers"),
+    "bindings": Entry(_RUNS, "bindings", "bindings"),
+    "workflows": Entry(_RUNS, "workflows", "app"),
+    "queues": Entry(_OPERATIONS, "queues", "queues"),
+    "workers": Entry(_OPERATIONS, "queues", "workers"),
+    "gates": Entry(_OPERATIONS, "gates", "app"),
+    "admissions": Entry(_OPERATIONS, "admissions", "app"),
+    "api-tokens": Entry(_OPERATIONS, "api", "tokens"),
+    "topics": Entry(_OPERATIONS, "topics", "app"),
+    "db": Entry(_OPERATIONS, "db", "app"),
+    "partitions": Entry(_OPERATIONS, "partitions", "app"),
+    "replay": Entry(_OPERATIONS, "replay", "app"),
+    "config": Entry(_OPERATIONS, "config", "app"),
+}
+
+
+class _Loaded(Mapping[str, Any]):
+    """The commands by name; the names alone import none."""
+
+    def __getitem__(self, name: str) -> Any:
+        return _load(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(ENTRIES)
+
+    def __len__(self) -> int:
+        return len(ENTRIES)
+
+
+class Root(Commands):
+    """The root: the names of all commands, each imported when it is asked for."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = cast(Any, _Loaded())
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names, without importing the commands as the base class does."""
+        return list(self.commands)
+
 
 app = typer.Typer(
     name="stream-durable",
-    cls=Commands,
+    cls=Root,
     help="Durable workflows on Kafka topics, reconciled into Postgres exactly once.",
     epilog="Exit codes: 0 done, 1 failure, 2 usage, 3 not found, 4 a check found something.",
     no_args_is_help=True,
@@ -57,80 +103,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-_LAPTOP = "On a laptop"
-_SERVICES = "Services"
-_RUNS = "Runs"
-_OPERATIONS = "Operations"
-
-app.command("new", rich_help_panel=_LAPTOP)(project.new)
-app.command("init", rich_help_panel=_LAPTOP)(project.init)
-app.command("dev", rich_help_panel=_LAPTOP)(dev.dev)
-app.command("demo", rich_help_panel=_LAPTOP)(demo.demo)
-app.command("up", rich_help_panel=_SERVICES)(services.up)
-app.command("reconciler", rich_help_panel=_SERVICES)(services.reconciler)
-app.command("worker", rich_help_panel=_SERVICES)(services.worker)
-app.command("ingress", rich_help_panel=_SERVICES)(services.ingress)
-app.command("api", rich_help_panel=_SERVICES)(api.api)
-runs.app.command("count")(counting.count)
-runs.app.command("graph")(graph.graph_run)
-runs.app.command("report")(report.report_run)
-for order in (
-    orders.cancel,
-    orders.pause,
-    orders.resume,
-    orders.skip,
-    orders.retry,
-    orders.review,
-    orders.complete,
-    orders.fail,
-    run_changes.change,
-    orders.again,
-):
-    runs.app.command(order.__name__)(order)
-for look in (
-    history.children,
-    history.tree,
-    history.attempts,
-    history.logs,
-    history.history,
-    history.output,
-    history.value,
-):
-    runs.app.command(look.__name__)(look)
-runs.app.command("ask")(inquiries.ask)
-runs.app.command("why")(why.runs_why)
-app.add_typer(runs.app, name="runs", rich_help_panel=_RUNS)
-app.command("why", rich_help_panel=_RUNS)(why.why)
-app.add_typer(dead.app, name="dead", rich_help_panel=_RUNS)
-app.add_typer(waits.waits, name="waits", rich_help_panel=_RUNS)
-app.add_typer(waits.events, name="events", rich_help_panel=_RUNS)
-app.add_typer(inputs.app, name="inputs", rich_help_panel=_RUNS)
-app.add_typer(tokens.app, name="tokens", rich_help_panel=_RUNS)
-app.command("publish", rich_help_panel=_RUNS)(messages.publish)
-app.command("signal", rich_help_panel=_RUNS)(messages.signal)
-app.add_typer(later.later, name="later", rich_help_panel=_RUNS)
-app.add_typer(schedules.schedules, name="schedules", rich_help_panel=_RUNS)
-app.add_typer(triggers.triggers, name="triggers", rich_help_panel=_RUNS)
-app.add_typer(bindings.bindings, name="bindings", rich_help_panel=_RUNS)
-workflows.app.command("graph")(graph.graph_workflow)
-workflows.app.command("diff")(versions.diff)
-app.add_typer(workflows.app, name="workflows", rich_help_panel=_RUNS)
-app.command("status", rich_help_panel=_OPERATIONS)(status.status)
-app.command("top", rich_help_panel=_OPERATIONS)(top.top)
-app.command("doctor", rich_help_panel=_OPERATIONS)(doctor.doctor)
-app.add_typer(queues.queues, name="queues", rich_help_panel=_OPERATIONS)
-app.add_typer(queues.workers, name="workers", rich_help_panel=_OPERATIONS)
-app.add_typer(gates.app, name="gates", rich_help_panel=_OPERATIONS)
-app.add_typer(admissions.app, name="admissions", rich_help_panel=_OPERATIONS)
-app.add_typer(api.tokens, name="api-tokens", rich_help_panel=_OPERATIONS)
-app.command("openapi", rich_help_panel=_OPERATIONS)(api.openapi)
-app.add_typer(topics.app, name="topics", rich_help_panel=_OPERATIONS)
-app.add_typer(db.app, name="db", rich_help_panel=_OPERATIONS)
-app.add_typer(partitions.app, name="partitions", rich_help_panel=_OPERATIONS)
-app.add_typer(replay.app, name="replay", rich_help_panel=_OPERATIONS)
-app.add_typer(config.app, name="config", rich_help_panel=_OPERATIONS)
-app.command("bench", rich_help_panel=_OPERATIONS)(bench.bench)
 
 
 def _print_version(wanted: bool) -> None:
@@ -150,3 +122,16 @@ def _root(
     ] = False,
 ) -> None:
     """Declare the options common to all commands; `Commands` reads them."""
+
+
+@cache
+def _load(name: str) -> Any:
+    entry = ENTRIES[name]
+    found = getattr(import_module(f"stream_durable.cli.{entry.module}"), entry.name)
+    # The library makes commands only as part of a whole, and with a callback the whole is a group.
+    alone = typer.Typer(callback=lambda: None, add_completion=False, rich_markup_mode="markdown")
+    if isinstance(found, typer.Typer):
+        alone.add_typer(found, name=name, rich_help_panel=entry.panel)
+    else:
+        alone.command(name, rich_help_panel=entry.panel)(found)
+    return cast(Any, typer.main.get_command(alone)).commands[name]

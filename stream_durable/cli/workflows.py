@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from stream_durable.cli.errors import NotFoundError, UsageError
+from stream_durable.cli.graph import graph_workflow
 from stream_durable.cli.output import Format, Output, Share, show, show_one
 from stream_durable.cli.values import AppOption, load, load_settings
+from stream_durable.cli.versions import diff
 from stream_durable.cli.watching import watches
 
 if TYPE_CHECKING:
@@ -165,3 +167,7 @@ def _step(node: AnyNode) -> dict[str, Any]:
         "after": ", ".join(node.after),
         "what": ", ".join(notes_of(node)),
     }
+
+
+app.command("graph")(graph_workflow)
+app.command("diff")(diff)

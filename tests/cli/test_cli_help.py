@@ -12,7 +12,7 @@ import pytest
 import typer
 from cli_world import Cli
 
-from stream_durable.cli.root import app
+from stream_durable.cli.root import ENTRIES, app
 
 #: What a command needs must be imported when it runs, so that asking for help is quick.
 HEAVY = ("asyncpg", "confluent_kafka", "structlog", "prometheus_client", "pydantic_settings", "fastavro")
@@ -79,38 +79,49 @@ def test_the_version_is_told(cli: Cli) -> None:
     assert cli("--version").output.startswith("stream-durable 0.")
 
 
+def modules(*arguments: str, **environment: str) -> set[str]:
+    """Return the modules that the command line imports for these arguments."""
+    code = (
+        "import sys; from stream_durable.cli import main\n"
+        "try: main()\n"
+        "finally: print('', *sys.modules, sep='\\n')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True, text=True, check=True, env={**os.environ, **environment},
+    )  # fmt: skip
+    return set(done.stdout.splitlines())
+
+
+def of_commands(loaded: set[str]) -> set[str]:
+    """Return the modules that the entries of commands name, of those loaded."""
+    return {entry.module for entry in ENTRIES.values() if f"stream_durable.cli.{entry.module}" in loaded}
+
+
 def test_help_loads_nothing_heavy() -> None:
-    code = (
-        "import sys; from stream_durable.cli import main\n"
-        "try: main()\n"
-        f"except SystemExit: print([m for m in {HEAVY!r} if m in sys.modules])"
-    )
+    loaded = modules("--help")
 
-    done = subprocess.run(
-        [sys.executable, "-c", code, "--help"], capture_output=True, text=True, env={**os.environ}, check=True
-    )
-
-    assert done.stdout.splitlines()[-1] == "[]"
+    assert of_commands(loaded) == {entry.module for entry in ENTRIES.values()}
+    assert not loaded & set(HEAVY)
 
 
-def test_the_version_loads_neither_workflows_nor_clients() -> None:
-    unasked = (
-        "stream_durable.sdk.workflow",
-        "stream_durable.client",
-        "stream_durable.settings",
-        "rich.table",
-    )
-    code = (
-        "import sys; from stream_durable.cli import main\n"
-        "try: main()\n"
-        f"except SystemExit: print([m for m in {unasked!r} if m in sys.modules])"
-    )
+def test_the_version_takes_six_modules() -> None:
+    loaded = modules("--version")
 
-    done = subprocess.run(
-        [sys.executable, "-c", code, "--version"], capture_output=True, text=True, check=True
-    )
+    assert len([name for name in loaded if name.split(".")[0] == "stream_durable"]) == 6
+    assert not of_commands(loaded)
+    assert not loaded & {*HEAVY, "msgspec", "rich.table", "asyncio"}
 
-    assert done.stdout.splitlines()[-1] == "[]"
+
+def test_a_command_is_loaded_without_the_others() -> None:
+    assert of_commands(modules("db", "migrate", "--help")) == {"db"}
+
+
+def test_names_are_completed_without_loading_other_commands() -> None:
+    loaded = modules(_STREAM_DURABLE_COMPLETE="complete_bash", COMP_WORDS="stream-durable do", COMP_CWORD="1")
+
+    assert "doctor" in loaded, "the answer of the completion"
+    assert of_commands(loaded) == {"doctor"}
 
 
 def test_a_client_and_status_load_no_processors() -> None:
