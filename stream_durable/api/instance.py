@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -15,9 +15,8 @@ from stream_durable.api.gates import GateShown, gate_shown
 from stream_durable.api.problems import documented
 from stream_durable.api.shapes import many, model, shape
 from stream_durable.api.shown import plain
-from stream_durable.api.workflows import Deployment, deployments
 from stream_durable.api.world import TheWorld
-from stream_durable.client import Flow, RunEntry, RunFilter, RunStatuses
+from stream_durable.client import Deployment, Flow, RunEntry, RunFilter, RunStatuses
 from stream_durable.client.attention import Attention
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.moments import moment
@@ -31,7 +30,7 @@ router = APIRouter(responses=documented(400, 401, 403, 404, 422, 503))
 #: Runs on the overview.
 RECENT_RUNS = 20
 #: How far back the overview says what was deployed: as far as its charts go.
-DEPLOYED_SINCE = timedelta(days=7)
+DEPLOYED_SINCE = "7d"
 #: How far the overview counts: beyond are "10,000+".
 COUNT_MAX = 10_000
 
@@ -99,6 +98,7 @@ Overview = model(
     "Overview", at=datetime, counts=shape(RunStatuses), failed=shape(RunStatuses), runs=many(RunEntry),
     inputs=int, concerns=many(Concern), gates=many(GateShown), deployments=many(Deployment),
 )  # fmt: skip
+Deployments = model("Deployments", deployments=many(Deployment))
 SettingRows = model("SettingRows", settings=many(SettingRow))
 
 
@@ -151,10 +151,9 @@ async def get_overview(world: TheWorld, caller: TheCaller) -> Response:
     runs = await client.list(limit=RECENT_RUNS)
     inputs = await client.inputs(limit=1_000)
     found = await world.status()
-    await world.edge.ask(world.ports.catalogue.catch_up, "read the definitions")
     return caller.answer(
         {"at": found.at and moment(found.at), "counts": counts, "failed": failed, "runs": runs.runs}
-        | {"deployments": deployments(world, world.edge.now() - DEPLOYED_SINCE)}
+        | {"deployments": await client.deployments(DEPLOYED_SINCE)}
         | {
             "inputs": len(inputs.inputs),
             "concerns": concerns(found),
@@ -183,6 +182,16 @@ async def get_flow(
 ) -> Response:
     """Return runs over time: how many were created in each stretch of time, and how many of them failed."""
     return caller.answer(await world.client.flow(since, count))
+
+
+@router.get("/deployments", response_model=Deployments, tags=["instance"])
+async def list_deployments(
+    world: TheWorld,
+    caller: TheCaller,
+    since: Annotated[str, Query(max_length=40, description="How far back.")] = DEPLOYED_SINCE,
+) -> Response:
+    """List the versions of workflows that were registered within a time, the latest first; at most 100."""
+    return caller.answer({"deployments": await world.client.deployments(since)})
 
 
 @router.get("/settings", response_model=SettingRows, tags=["instance"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
@@ -26,9 +26,6 @@ router = APIRouter(
     prefix="/workflows", tags=["workflows"], responses=documented(400, 401, 403, 404, 422, 503)
 )
 
-#: So many registrations are marked in charts.
-DEPLOYMENTS_MAX: Final = 100
-
 Since = Annotated[str, Query(max_length=40, description="How far back runs count as recent.")]
 Fingerprint = Annotated[str, Query(max_length=200, description="A version of the workflow.")]
 
@@ -43,14 +40,6 @@ class VersionShown(NamedTuple):
     registered: datetime | None
     steps: int
     queues: list[str]
-
-
-class Deployment(NamedTuple):
-    """A version of a workflow that was registered at a moment."""
-
-    workflow: str
-    fingerprint: str
-    at: datetime
 
 
 class WorkflowShown(NamedTuple):
@@ -164,17 +153,6 @@ def _versions(world: World, name: str) -> list[VersionShown]:
         )
         for graph in known
     ]  # fmt: skip
-
-
-def deployments(world: World, since: datetime) -> list[Deployment]:
-    """Return the registrations since a moment, the latest first, as far as read and up to a limit."""
-    catalogue = world.ports.catalogue
-    found = [
-        Deployment(graph.name, graph.fingerprint, at)
-        for graph in catalogue.known()
-        if (at := moment(catalogue.registered(graph.fingerprint))) is not None and at >= since
-    ]
-    return sorted(found, key=lambda one: one.at, reverse=True)[:DEPLOYMENTS_MAX]
 
 
 def _queues(graph: Graph) -> list[str]:

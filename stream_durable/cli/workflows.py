@@ -17,7 +17,7 @@ from stream_durable.cli.watching import watches
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stream_durable.client import WorkflowEntry
+    from stream_durable.client import Deployment, WorkflowEntry
     from stream_durable.core.definition.about import About
     from stream_durable.core.definition.graph import Graph
     from stream_durable.core.definition.nodes import AnyNode
@@ -95,6 +95,27 @@ def show_workflow(
         typer.echo(line)
     columns = ["step", "kind", "after", "what", *(["description"] if about.steps else [])]
     show(steps, columns, output, empty="It has no steps.")
+
+
+@app.command("deployments")
+@watches
+def list_deployments(
+    since: Annotated[str, typer.Option(help="How far back, such as 12h.")] = "7d",
+    output: Output = Format.TABLE,
+) -> None:
+    """List the versions of workflows registered within a time, the latest first; at most 100.
+
+    Example: `stream-durable workflows deployments --since 1d`
+    """
+    rows = [one._asdict() for one in asyncio.run(_deployments(since))]
+    show(rows, ("at", "workflow", "fingerprint"), output, empty=f"No version was registered within {since}.")
+
+
+async def _deployments(since: str) -> list[Deployment]:
+    from stream_durable import connecting
+
+    async with connecting.client(load_settings()) as client:
+        return await client.deployments(since)
 
 
 def _said(about: About) -> Iterator[str]:

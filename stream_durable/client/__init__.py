@@ -8,7 +8,7 @@ from stream_durable.client.blocking import BlockingClient, BlockingRun
 from stream_durable.client.changing import Changed
 from stream_durable.client.client import AsyncClient
 from stream_durable.client.errors import NoAnswer, NoOutput, RunCancelled, RunFailed
-from stream_durable.client.figures import Flow, Stretch, WorkflowEntry
+from stream_durable.client.figures import Deployment, Flow, Stretch, WorkflowEntry
 from stream_durable.client.filter import RunFilter
 from stream_durable.client.gates import GateState
 from stream_durable.client.history import Happening
@@ -43,6 +43,7 @@ __all__ = [
     "Change",
     "Changed",
     "Check",
+    "Deployment",
     "EventList",
     "Explanation",
     "Family",

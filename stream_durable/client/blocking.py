@@ -188,6 +188,7 @@ class BlockingClient(_Facade):
     statuses = _Blocking(AsyncClient.statuses)
     workflows = _Blocking(AsyncClient.workflows)
     attention = _Blocking(AsyncClient.attention)
+    deployments = _Blocking(AsyncClient.deployments)
     flow = _Blocking(AsyncClient.flow)
     child_counts = _Blocking(AsyncClient.child_counts)
     waits = _Blocking(AsyncClient.waits)

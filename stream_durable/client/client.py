@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, tzinfo
 from types import TracebackType
@@ -18,7 +18,7 @@ from stream_durable.client.attention import Attention, attention
 from stream_durable.client.bindings import BindingOrders
 from stream_durable.client.bulk import BulkOrders
 from stream_durable.client.edge import Edge, Ports
-from stream_durable.client.figures import Flow, WorkflowEntry, child_counts, flow, workflow_entries
+from stream_durable.client.figures import Figures
 from stream_durable.client.gates import GateOrders
 from stream_durable.client.history import Happening, history
 from stream_durable.client.input_list import InputFilter, InputList, answer_all, open_inputs
@@ -58,6 +58,7 @@ class AsyncClient(
     TokenEnder,
     BulkOrders,
     RunLists,
+    Figures,
     ScheduleOrders,
     QueueOrders,
     RuleOrders,
@@ -311,28 +312,12 @@ class AsyncClient(
         output_type = None if workflow is None else output_type_of(workflow)
         return RunHandle(self._edge, run_id(id), output_type=output_type)
 
-    async def workflows(self, since: Duration = "1d") -> builtins.list[WorkflowEntry]:
-        """Return every registered workflow with numbers of open, waiting, failed and recent runs.
-
-        Counted exactly, in one query: the time grows with the number of such runs, and beyond
-        `postgres.statement_timeout_ms` the query is refused as `too_broad`.
-        """
-        return await workflow_entries(self._edge, since)
-
     async def attention(self, since: Duration = "7d", *, zone: tzinfo | None = None) -> Attention:
         """Return what needs somebody, by cause: failures of runs created within a time, and hindrances.
 
         Failures are grouped in one query over the newest 10,000; partitions cost a few requests each.
         """
         return await attention(self._edge, since, zone, await self.schedules())
-
-    async def flow(self, since: Duration = "1h", count: int = 60) -> Flow:
-        """Return how many runs were created in each stretch of time, and failed; in one query, by index."""
-        return await flow(self._edge, since, count)
-
-    async def child_counts(self, runs: Sequence[str]) -> dict[str, int]:
-        """Count the children of each of these runs, in one query."""
-        return await child_counts(self._edge, runs)
 
     async def waits(
         self,

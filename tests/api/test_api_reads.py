@@ -106,6 +106,9 @@ def test_versions_say_when_they_were_registered_and_the_overview_says_what_was_d
     (deployed,) = (one for one in overview["deployments"] if one["workflow"] == "order")
     assert (deployed["fingerprint"], deployed["at"]) == (version["fingerprint"], version["registered"])
     assert deployed["at"] <= overview["runs"][0]["created"]
+    assert site.get("/deployments")["deployments"] == overview["deployments"]
+    refused = site.ask("GET", f"{V1}/deployments?since=soon")
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad_option")
     unknown = site.ask("GET", f"{V1}/workflows/none/versions")
     assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_workflow")
 

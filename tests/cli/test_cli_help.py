@@ -63,7 +63,7 @@ def test_all_commands_of_the_reference_are_there() -> None:
         "bindings replay", "bindings skip",
         "inputs list", "inputs show", "inputs answer", "inputs claim", "inputs assign", "inputs comment",
         "tokens complete", "tokens fail", "tokens heartbeat", "tokens show",
-        "runs graph", "runs report", "workflows graph", "workflows diff",
+        "runs graph", "runs report", "workflows graph", "workflows diff", "workflows deployments",
         "partitions list", "partitions raise", "partitions bury",
         "topics plan", "topics apply", "topics make", "db migrate", "db check", "replay rebuild",
         "replay verify", "api", "openapi", "api-tokens create", "api-tokens list", "api-tokens revoke",

@@ -134,6 +134,8 @@ def test_a_workflow_that_no_worker_carries_is_not_found(cli: Cli) -> None:
     assert set(rows) == {"asking", "order", "quick", "broken", "slow"}
     assert {*rows["quick"]} >= {"open", "waiting", "failed", "last_run", "last_status"}
     assert rows["quick"]["last_day"]["done"] <= rows["quick"]["last_day"]["total"]
+    deployed = {row["workflow"]: row for row in cli.rows("workflows", "deployments", "--since", "30d")}
+    assert deployed["quick"]["fingerprint"] == rows["quick"]["fingerprint"]
 
 
 @pytest.mark.usefixtures("on_instance")
