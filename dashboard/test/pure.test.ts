@@ -4,7 +4,7 @@ import { difference } from "../src/pure/difference";
 import { changed, readSearch, toggled, tokens, typed } from "../src/pure/filters";
 import { faults, field, initial } from "../src/pure/form";
 import { reader } from "../src/pure/keys";
-import { lanes, momentsOf, spent, type LaneStep } from "../src/pure/lanes";
+import { arrange, Course, type LaneAttempt, type LaneStep } from "../src/pure/lanes";
 import { look, RUN_STATUSES, STATUSES } from "../src/pure/look";
 import { duration, moment, relative } from "../src/pure/time";
 
@@ -54,6 +54,10 @@ describe("looks", () => {
 
 const plain: LaneStep = { name: "", status: "completed", kind: "", attempt: 1, isWait: false };
 
+function picture(steps: readonly LaneStep[], attempts: readonly LaneAttempt[], now: number, folded?: ReadonlySet<string>) {
+  return new Course(arrange(steps, folded), attempts).at(now);
+}
+
 describe("lanes", () => {
   it("draws tries, the pauses between, and the last word", () => {
     const step = { ...plain, name: "charge", status: "failed", attempt: 2, started: 0, finished: 90, code: "declined" };
@@ -61,7 +65,7 @@ describe("lanes", () => {
       { step: "charge", attempt: 1, status: "failed", started: 0, finished: 20 },
       { step: "charge", attempt: 2, status: "failed", started: 50, finished: 90 },
     ];
-    const [lane] = lanes([step], tries, { now: 1_000 });
+    const [lane] = picture([step], tries, 1_000).lanes;
     expect(lane!.bars.map((bar) => [bar.kind, bar.hue, bar.from, bar.to])).toEqual([
       ["miss", "red", 0, 20],
       ["gap", "amber", 20, 50],
@@ -71,18 +75,18 @@ describe("lanes", () => {
   });
 
   it("goes on to now for what is under way", () => {
-    const found = lanes(
+    const { lanes: found, moments } = picture(
       [
         { ...plain, name: "a", status: "running", started: 100 },
         { ...plain, name: "b", status: "waiting", started: 50, isWait: true },
         { ...plain, name: "c", status: "retrying", started: 10, finished: undefined, attempt: 2 },
       ],
       [{ step: "c", attempt: 1, status: "failed", started: 10, finished: 30 }],
-      { now: 500 },
+      500,
     );
     expect(found.map((each) => each.bars.at(-1)!.kind)).toEqual(["live", "wait", "gap"]);
     expect(found.every((each) => each.bars.at(-1)!.to === 500)).toBe(true);
-    expect(Math.max(...momentsOf(found))).toBe(500);
+    expect(Math.max(...moments)).toBe(500);
   });
 
   it("has members under their group, and folds them", () => {
@@ -92,33 +96,33 @@ describe("lanes", () => {
       { ...plain, name: "after", started: 30, finished: 40 },
       { ...plain, name: "stock", owner: "checks", started: 0, finished: 30 },
     ];
-    expect(lanes(steps, [], { now: 50 }).map((each) => [each.name, each.depth])).toEqual([
+    expect(picture(steps, [], 50).lanes.map((each) => [each.name, each.depth])).toEqual([
       ["checks", 0],
       ["fraud", 1],
       ["stock", 1],
       ["after", 0],
     ]);
-    const folded = lanes(steps, [], { now: 50, folded: new Set(["checks"]) });
+    const folded = picture(steps, [], 50, new Set(["checks"])).lanes;
     expect(folded.map((each) => each.name)).toEqual(["checks", "after"]);
     expect(folded[0]!.bars).toEqual([{ kind: "group", hue: "grey", from: 0, to: 30, attempt: 0 }]);
   });
 
   it("says what a step that has not begun waits for", () => {
-    const [lane] = lanes([{ ...plain, name: "x", status: "pending", waits: "after charge" }], [], { now: 5 });
+    const [lane] = picture([{ ...plain, name: "x", status: "pending", waits: "after charge" }], [], 5).lanes;
     expect(lane!.bars).toEqual([]);
     expect(lane!.text).toBe("after charge");
   });
 
   it("sums where time went", () => {
-    const found = lanes(
+    const { spent } = picture(
       [
         { ...plain, name: "a", started: 0, finished: 10 },
         { ...plain, name: "b", isWait: true, started: 10, finished: 100 },
       ],
       [],
-      { now: 100 },
+      100,
     );
-    expect(spent(found).map((each) => [each.word, each.millis])).toEqual([
+    expect(spent.map((each) => [each.word, each.millis])).toEqual([
       ["Waits", 90],
       ["Own steps", 10],
     ]);
@@ -132,7 +136,39 @@ describe("lanes", () => {
       started: i,
       finished: i + 1,
     }));
-    expect(lanes(steps, [], { now: 20_000 })).toHaveLength(10_000);
+    expect(picture(steps, [], 20_000).lanes).toHaveLength(10_000);
+  });
+
+  it("works out again what goes on, and that alone", () => {
+    const steps: LaneStep[] = Array.from({ length: 10_000 }, (_, i) => ({ ...plain, name: `s${i}`, started: i, finished: i + 1 }));
+    steps.push({ ...plain, name: "go", status: "waiting", isWait: true, started: 10_000 }, { ...plain, name: "last", status: "pending" });
+    const course = new Course(arrange(steps), []);
+    const before = course.at(20_000);
+    const after = course.at(21_000);
+    expect(after.lanes.flatMap((lane, i) => (lane === before.lanes[i] ? [] : [lane.name]))).toEqual(["go"]);
+    expect(after.lanes[10_000]!.bars[0]).toMatchObject({ from: 10_000, to: 21_000 });
+  });
+
+  it("gives the same picture however often it was asked before", () => {
+    const kinds = ["completed", "failed", "running", "waiting", "retrying", "pending", "ready", "cancelled"];
+    const steps: LaneStep[] = Array.from({ length: 400 }, (_, i) => {
+      const status = kinds[i % kinds.length]!;
+      const isOver = status === "completed" || status === "failed" || status === "cancelled";
+      return {
+        ...plain, name: `s${i}`, status, isWait: i % 5 === 0, owner: i % 7 === 3 ? `s${i - 3}` : null,
+        started: status === "pending" ? undefined : i * 10, finished: isOver ? i * 10 + 5 : undefined,
+      };
+    });
+    const tries = steps.filter((each) => each.status === "retrying").map((each) => ({ step: each.name, attempt: 1, status: "failed", started: each.started, finished: each.started! + 3 }));
+    const course = new Course(arrange(steps), tries);
+    // From a moment on at which some steps, by the clock of another machine, have yet to begin.
+    for (const now of [2_000, 2_500, 9_000]) {
+      const { lanes, moments, spent } = course.at(now);
+      const anew = picture(steps, tries, now);
+      expect(lanes).toEqual(anew.lanes);
+      expect(new Set(moments)).toEqual(new Set(anew.moments));
+      expect(spent).toEqual(anew.spent);
+    }
   });
 });
 

@@ -1,8 +1,8 @@
-/** The page on a server made up for a test: it answers from functions, and counts what it is asked and what it sends. */
+/** The page on a server made up for a test: it answers from functions, counts what it is asked and sends, and keeps what it is told. */
 
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
-import { cleanup, render } from "@testing-library/react";
+import { cleanup, fireEvent, render, screen } from "@testing-library/react";
 import { vi } from "vitest";
 
 import type { RunEntry, RunState, StepState } from "../src/api/models";
@@ -17,6 +17,8 @@ export class Site {
   /** Requests and bytes by path. */
   readonly asked = new Map<string, number>();
   readonly sent = new Map<string, number>();
+  /** What was posted, in order. */
+  readonly told: { path: string; body: unknown }[] = [];
   readonly #answers: Record<string, Answer>;
 
   constructor(answers: Record<string, Answer>) {
@@ -27,8 +29,9 @@ export class Site {
     return this.asked.get(path) ?? 0;
   }
 
-  readonly fetch = async (url: URL): Promise<Response> => {
+  readonly fetch = async (url: URL, init: RequestInit = {}): Promise<Response> => {
     const path = decodeURIComponent(url.pathname.replace("/api/v1/", ""));
+    if (init.method === "POST") this.told.push({ path, body: JSON.parse(init.body as string) as unknown });
     const answer = this.#answers[path];
     if (!answer) return new Response(JSON.stringify({ code: "unknown", title: path, status: 404 }), { status: 404, headers: JSON_TYPE });
     const text = JSON.stringify(answer(url.searchParams));
@@ -40,18 +43,12 @@ export class Site {
 
 const JSON_TYPE = { "content-type": "application/json" };
 
-/** Open the page at an address on a site; returns what its answers are kept in. */
+/** Open the page at an address on a site, once in a file: there is one router. Returns what its answers are kept in. */
 export async function open(site: Site, at: string): Promise<QueryClient> {
   document.body.innerHTML = '<div id="root"></div>';
   Object.defineProperty(globalThis, "fetch", { value: site.fetch, configurable: true });
   Object.defineProperty(globalThis, "EventSource", { value: Silent, configurable: true });
-  // Without a layout nothing has a size; what scrolls is as high as a window.
-  for (const name of ["offsetHeight", "clientHeight"]) {
-    Object.defineProperty(HTMLElement.prototype, name, { get: () => HEIGHT, configurable: true });
-  }
-  for (const name of ["offsetWidth", "clientWidth"]) {
-    Object.defineProperty(HTMLElement.prototype, name, { get: () => 1_200, configurable: true });
-  }
+  sized();
   const { router } = await import("../src/router");
   const queries = new QueryClient({ defaultOptions: { queries: { staleTime: Infinity, retry: false } } });
   router.history.replace(at);
@@ -67,15 +64,31 @@ export async function open(site: Site, at: string): Promise<QueryClient> {
 
 export { cleanup };
 
+/** Give everything the size of a window: without a layout nothing has one. */
+export function sized(): void {
+  for (const name of ["offsetHeight", "clientHeight"]) {
+    Object.defineProperty(HTMLElement.prototype, name, { get: () => HEIGHT, configurable: true });
+  }
+  for (const name of ["offsetWidth", "clientWidth"]) {
+    Object.defineProperty(HTMLElement.prototype, name, { get: () => 1_200, configurable: true });
+  }
+}
+
 /** Wait for a condition; a machine with much to do is slow. */
 export function until(holds: () => void): Promise<void> {
-  return vi.waitFor(holds, { timeout: 60_000, interval: 100 });
+  return vi.waitFor(holds, { timeout: 20_000, interval: 100 });
 }
 
 /** Scroll a region to a place, as a person does. */
 export function scroll(region: Element, top: number): void {
   Object.defineProperty(region, "scrollTop", { value: top, configurable: true, writable: true });
   region.dispatchEvent(new Event("scroll", { bubbles: true }));
+}
+
+/** Give the reason in the open dialog, and send it. */
+export async function say(reason: string, button: string): Promise<void> {
+  fireEvent.change(await screen.findByLabelText("Reason"), { target: { value: reason } });
+  fireEvent.click(screen.getByRole("button", { name: button, hidden: true }));
 }
 
 /** A stream that never says anything. */

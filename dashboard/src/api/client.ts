@@ -1,6 +1,6 @@
 /** Requests to the API, and what they answer. Refusals are thrown as problems. */
 
-import { queryOptions } from "@tanstack/react-query";
+import { queryOptions, type QueryKey } from "@tanstack/react-query";
 
 import type { RunsSearch } from "../pure/filters";
 import type { Attempts, Definition, Explanation, FamilyShown, History, RunList, RunState, RunStatuses, Versions } from "./models";
@@ -20,6 +20,17 @@ function address(path: string, query: Query = {}): URL {
 }
 
 async function send<T>(method: string, url: URL, body?: unknown, signal?: AbortSignal): Promise<T> {
+  return read<T>(await ask(method, url, body, signal));
+}
+
+interface Said {
+  ok: boolean;
+  status: number;
+  isJson: boolean;
+  text: string;
+}
+
+async function ask(method: string, url: URL, body?: unknown, signal?: AbortSignal): Promise<Said> {
   const headers: Record<string, string> = { accept: "application/json" };
   if (method !== "GET") {
     headers["content-type"] = "application/json";
@@ -33,10 +44,13 @@ async function send<T>(method: string, url: URL, body?: unknown, signal?: AbortS
     credentials: "same-origin",
     body: body === undefined ? undefined : JSON.stringify(body),
   });
-  const text = await answer.text();
   const isJson = answer.headers.get("content-type")?.includes("json") ?? false;
+  return { ok: answer.ok, status: answer.status, isJson, text: await answer.text() };
+}
+
+function read<T>({ ok, status, isJson, text }: Said): T {
   const value = isJson && text ? (JSON.parse(text) as unknown) : undefined;
-  if (!answer.ok) throw problemOf(answer.status, value);
+  if (!ok) throw problemOf(status, value);
   return value as T;
 }
 
@@ -45,6 +59,25 @@ export const part = encodeURIComponent;
 
 export function get<T>(path: string, query?: Query, signal?: AbortSignal): Promise<T> {
   return send<T>("GET", address(path, query), undefined, signal);
+}
+
+const texts = new WeakMap<object, string>();
+
+/** What may be as large as a run: an answer that is the same as before is not read again, and nothing is drawn anew. */
+function large<T extends object>(queryKey: QueryKey, path: string, query?: Query) {
+  return queryOptions({
+    queryKey,
+    queryFn: async ({ client, signal }) => {
+      const said = await ask("GET", address(path, query), undefined, signal);
+      const before = client.getQueryData<T>(queryKey);
+      if (said.ok && before && texts.get(before) === said.text) return before;
+      const found = read<T>(said);
+      texts.set(found, said.text);
+      return found;
+    },
+    // To find out which parts are the same costs more than to draw what is in view.
+    structuralSharing: false,
+  });
 }
 
 export function post<T>(path: string, body: unknown = {}): Promise<T> {
@@ -91,23 +124,12 @@ export const statuses = (search: RunsSearch) =>
     queryFn: ({ signal }) => get<RunStatuses>("runs/statuses", filterOf({ ...search, status: undefined }), signal),
   });
 
-export const run = (id: string) =>
-  queryOptions({
-    queryKey: ["run", id],
-    queryFn: ({ signal }) => get<RunState>(`runs/${part(id)}`, {}, signal),
-  });
+export const run = (id: string) => large<RunState>(["run", id], `runs/${part(id)}`);
 
-export const attempts = (id: string) =>
-  queryOptions({
-    queryKey: ["run", id, "attempts"],
-    queryFn: ({ signal }) => get<Attempts>(`runs/${part(id)}/attempts`, {}, signal),
-  });
+export const attempts = (id: string) => large<Attempts>(["run", id, "attempts"], `runs/${part(id)}/attempts`);
 
 export const history = (id: string, evidence: boolean) =>
-  queryOptions({
-    queryKey: ["run", id, "history", evidence],
-    queryFn: ({ signal }) => get<History>(`runs/${part(id)}/history`, { evidence }, signal),
-  });
+  large<History>(["run", id, "history", evidence], `runs/${part(id)}/history`, { evidence });
 
 /** Why a run, or a step of it, is where it is, in one sentence. */
 export const why = (id: string, step?: string) =>

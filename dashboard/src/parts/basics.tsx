@@ -95,15 +95,15 @@ export function Tag({ children }: { children: ReactNode }) {
   return <span className="tag">{children}</span>;
 }
 
-/** Copies, and says so for a moment. */
-export function Copy({ text, label, children }: { text: string; label: string; children?: ReactNode }) {
+/** Copies, and says so for a moment. What is long is put together when it is asked for. */
+export function Copy({ text, label, children }: { text: string | (() => string); label: string; children?: ReactNode }) {
   const [done, setDone] = useState(false);
   useEffect(() => {
     if (!done) return;
     const timer = setTimeout(() => setDone(false), 1_500);
     return () => clearTimeout(timer);
   }, [done]);
-  const copy = () => void navigator.clipboard?.writeText(text).then(() => setDone(true));
+  const copy = () => void navigator.clipboard?.writeText(typeof text === "string" ? text : text()).then(() => setDone(true));
   if (children) {
     return (
       <button type="button" className="link" onClick={copy} title={label}>

@@ -1,7 +1,7 @@
 /** A table whose rows are drawn as they come into view. The row is the target; one link is inside it. */
 
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useRef, type ReactNode } from "react";
+import { memo, useEffect, useRef, type ReactNode } from "react";
 
 export interface Column<T> {
   key: string;
@@ -32,8 +32,11 @@ export interface TableProps<T> {
   onStart?: (missing: number) => void;
 }
 
-/** Below this, rows are all drawn: printing and finding in the page work. */
+/** Below this, rows are all drawn: printing and finding in the page work. Of a list that goes on they would not be all. */
 const PLAIN = 120;
+const PLAIN_OF_MORE = 40;
+/** Rows that are drawn above and below those in view. */
+const BEYOND = 6;
 /** So many rows before the first loaded one is needed, those before it are asked for. */
 const MARGIN = 24;
 
@@ -41,14 +44,14 @@ export function Table<T>(props: TableProps<T>) {
   const { columns, rows, rowKey, selected, onOpen, onEnd, onStart, before = 0 } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const height = props.rowHeight ?? 32;
+  const isPlain = before + rows.length <= (onEnd ? PLAIN_OF_MORE : PLAIN);
   const virtual = useVirtualizer({
     count: before + rows.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => height,
-    overscan: 12,
-    enabled: before + rows.length > PLAIN,
+    overscan: BEYOND,
+    enabled: !isPlain,
   });
-  const isPlain = before + rows.length <= PLAIN;
   const shown = isPlain ? rows.map((_, index) => index) : virtual.getVirtualItems().map((each) => each.index);
   const items = shown.filter((index) => index >= before);
   const first = items[0] ?? before;
@@ -69,30 +72,6 @@ export function Table<T>(props: TableProps<T>) {
     // Asked once for each distance, whichever function stands for it.
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [missing > -MARGIN, before, Math.max(0, missing)]);
-
-  const row = (index: number) => {
-    const each = rows[index - before]!;
-    const key = rowKey(each);
-    return (
-      <tr
-        key={key}
-        aria-rowindex={index + 2}
-        aria-selected={key === selected || props.marked?.has(key) ? true : undefined}
-        className={onOpen ? "is-target" : undefined}
-        style={{ height }}
-        onClick={(event) => {
-          const inner = (event.target as Element).closest("a, button, input, label");
-          if (!inner && !window.getSelection()?.toString()) onOpen?.(each);
-        }}
-      >
-        {columns.map((column) => (
-          <td key={column.key} className={classes(column)}>
-            {column.cell(each)}
-          </td>
-        ))}
-      </tr>
-    );
-  };
 
   return (
     <div
@@ -123,7 +102,12 @@ export function Table<T>(props: TableProps<T>) {
         </thead>
         <tbody>
           {!isPlain && first > 0 && <Spacer height={first * height} span={columns.length} />}
-          {items.map(row)}
+          {items.map((index) => {
+            const each = rows[index - before]!;
+            const key = rowKey(each);
+            const isSelected = key === selected || (props.marked?.has(key) ?? false);
+            return <Row key={key} row={each} index={index} columns={columns as readonly Column<unknown>[]} height={height} isSelected={isSelected} onOpen={onOpen as RowProps["onOpen"]} />;
+          })}
           {!isPlain && last < before + rows.length - 1 && <Spacer height={(before + rows.length - 1 - last) * height} span={columns.length} />}
         </tbody>
       </table>
@@ -131,6 +115,37 @@ export function Table<T>(props: TableProps<T>) {
     </div>
   );
 }
+
+interface RowProps {
+  row: unknown;
+  index: number;
+  columns: readonly Column<unknown>[];
+  height: number;
+  isSelected: boolean;
+  onOpen?: (row: unknown) => void;
+}
+
+/** While a list is scrolled, only the rows that come into view are drawn. */
+const Row = memo(function Row({ row, index, columns, height, isSelected, onOpen }: RowProps) {
+  return (
+    <tr
+      aria-rowindex={index + 2}
+      aria-selected={isSelected || undefined}
+      className={onOpen ? "is-target" : undefined}
+      style={{ height }}
+      onClick={(event) => {
+        const inner = (event.target as Element).closest("a, button, input, label");
+        if (!inner && !window.getSelection()?.toString()) onOpen?.(row);
+      }}
+    >
+      {columns.map((column) => (
+        <td key={column.key} className={classes(column)}>
+          {column.cell(row)}
+        </td>
+      ))}
+    </tr>
+  );
+});
 
 function Spacer({ height, span }: { height: number; span: number }) {
   return (

@@ -51,7 +51,7 @@ const ROOM = 0.5;
 
 /** Return the axis over moments, in any order; repeated, equal and unsorted ones are allowed. */
 export function axis(moments: readonly number[], options: AxisOptions): Axis {
-  const sorted = [...new Set(moments.filter(Number.isFinite))].sort((a, b) => a - b);
+  const sorted = moments.filter(Number.isFinite).sort((a, b) => a - b).filter((at, i, all) => i === 0 || at !== all[i - 1]);
   const from = sorted[0] ?? 0;
   const to = Math.max(sorted.at(-1) ?? 0, from + 1);
   const band = options.band ?? (() => 72);
@@ -65,15 +65,16 @@ export function axis(moments: readonly number[], options: AxisOptions): Axis {
 }
 
 function fold(stretches: readonly Stretch[], width: number, band: (millis: number) => number): void {
-  const ordered = [...stretches].sort((a, b) => length(b) - length(a));
-  let shown = ordered.reduce((sum, each) => sum + length(each), 0);
+  // Shorter ones are neither the longest nor like one that pays.
+  const ordered = stretches.filter((each) => length(each) * 2 > LEAST).sort((a, b) => length(b) - length(a));
+  let shown = stretches.reduce((sum, each) => sum + length(each), 0);
   let room = width * ROOM;
   for (let i = 0; i < ordered.length; ) {
     const longest = length(ordered[i]!);
     let end = i;
     let sum = 0;
     let wide = 0;
-    while (end < ordered.length && length(ordered[end]!) * 2 >= longest) {
+    while (end < ordered.length && length(ordered[end]!) * 2 >= longest && wide <= room) {
       sum += length(ordered[end]!);
       wide += band(length(ordered[end]!));
       end++;

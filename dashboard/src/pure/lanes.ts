@@ -55,23 +55,21 @@ export interface Lane {
   isFolded: boolean;
   bars: Bar[];
   /** Beside the bars: the true duration and what is worth saying. */
-  text: string;
+  readonly text: string;
   hue?: Hue;
 }
 
-export interface LaneOptions {
-  now: number;
-  folded?: ReadonlySet<string>;
+/** A step at its place in the picture. */
+export interface Placed {
+  step: LaneStep;
+  depth: number;
+  /** Its members. */
+  inner: readonly LaneStep[];
+  isFolded: boolean;
 }
 
-/** Return lanes in the order of steps, members under their group, and those of folded groups left out. */
-export function lanes(steps: readonly LaneStep[], attempts: readonly LaneAttempt[], options: LaneOptions): Lane[] {
-  const tries = new Map<string, LaneAttempt[]>();
-  for (const each of attempts) {
-    const known = tries.get(each.step);
-    if (known) known.push(each);
-    else tries.set(each.step, [each]);
-  }
+/** Return the steps in their order, members under their group, and those of folded groups left out. */
+export function arrange(steps: readonly LaneStep[], folded?: ReadonlySet<string>): Placed[] {
   const members = new Map<string, LaneStep[]>();
   const names = new Set(steps.map((each) => each.name));
   const top: LaneStep[] = [];
@@ -82,17 +80,76 @@ export function lanes(steps: readonly LaneStep[], attempts: readonly LaneAttempt
       else members.set(step.owner, [step]);
     } else top.push(step);
   }
-  const found: Lane[] = [];
+  const found: Placed[] = [];
   // By a stack of our own: expansions can be nested deeper than calls may be.
   const open = top.map((step) => ({ step, depth: 0 })).reverse();
   while (open.length) {
     const { step, depth } = open.pop()!;
-    const inner = members.get(step.name) ?? [];
-    const isFolded = inner.length > 0 && (options.folded?.has(step.name) ?? false);
-    found.push(lane(step, tries.get(step.name) ?? [], inner, depth, isFolded, options.now));
+    const inner = members.get(step.name) ?? NONE;
+    const isFolded = inner.length > 0 && (folded?.has(step.name) ?? false);
+    found.push({ step, depth, inner, isFolded });
     if (!isFolded) for (let i = inner.length - 1; i >= 0; i--) open.push({ step: inner[i]!, depth: depth + 1 });
   }
   return found;
+}
+
+const NONE: readonly never[] = [];
+
+/** What is drawn of a run at a moment. */
+export interface Picture {
+  lanes: readonly Lane[];
+  /** When something begins or ends, in no order. */
+  moments: readonly number[];
+  spent: readonly Spent[];
+}
+
+/** The picture of a run as time goes on: what has ended is worked out once, however often the clock ticks. */
+export class Course {
+  readonly #placed: readonly Placed[];
+  readonly #tries = new Map<string, LaneAttempt[]>();
+  #lanes: Lane[] | undefined;
+  /** The lanes that go on to the present moment, by place. */
+  #moving: number[] = [];
+  /** Moments and times spent of all others. */
+  #still: number[] = [];
+  #sums: ReadonlyMap<string, Spent> = new Map();
+
+  constructor(placed: readonly Placed[], attempts: readonly LaneAttempt[]) {
+    this.#placed = placed;
+    for (const each of attempts) {
+      const known = this.#tries.get(each.step);
+      if (known) known.push(each);
+      else this.#tries.set(each.step, [each]);
+    }
+  }
+
+  /** Return the picture at a moment, which is not before that of the last call. */
+  at(now: number): Picture {
+    const found = this.#lanes ? [...this.#lanes] : this.#begin(now);
+    const moving = this.#moving.map((i) => (found[i] = this.#lane(this.#placed[i]!, now)));
+    this.#lanes = found;
+    return {
+      lanes: found,
+      moments: this.#still.concat(momentsOf(moving)),
+      spent: [...addSpent(this.#sums, moving).values()].sort((a, b) => b.millis - a.millis),
+    };
+  }
+
+  #begin(now: number): Lane[] {
+    const found = this.#placed.map((each) => this.#lane(each, now));
+    const still: Lane[] = [];
+    found.forEach((each, i) => {
+      if (each.bars.some((bar) => bar.to >= now)) this.#moving.push(i);
+      else still.push(each);
+    });
+    this.#still = [...new Set(momentsOf(still))].sort((a, b) => a - b);
+    this.#sums = addSpent(new Map(), still);
+    return found;
+  }
+
+  #lane({ step, inner, depth, isFolded }: Placed, now: number): Lane {
+    return lane(step, this.#tries.get(step.name) ?? NONE, inner, depth, isFolded, now);
+  }
 }
 
 function lane(
@@ -114,14 +171,18 @@ function lane(
     hasMembers: inner.length > 0,
     isFolded,
     bars,
-    text: words(step, bars, tries),
+    // Of most lanes nobody ever reads it.
+    get text() {
+      return words(step, bars, tries);
+    },
     hue: step.status === "failed" ? "red" : undefined,
   };
 }
 
 function groupBars(step: LaneStep, inner: readonly LaneStep[], now: number): Bar[] {
-  const begins = inner.map((each) => each.started).filter((at) => at !== undefined);
-  const from = step.started ?? (begins.length ? Math.min(...begins) : undefined);
+  let from = step.started;
+  // Not by `Math.min(...)`: a call takes so many arguments and no more.
+  if (from === undefined) for (const { started } of inner) if (started !== undefined && !(from! <= started)) from = started;
   if (from === undefined) return [];
   return [{ kind: "group", hue: "grey", from, to: step.finished ?? now, attempt: 0 }];
 }
@@ -194,11 +255,13 @@ function words(step: LaneStep, bars: readonly Bar[], tries: readonly LaneAttempt
   return took;
 }
 
-/** The moments at which something in the lanes begins or ends. */
-export function momentsOf(found: readonly Lane[]): number[] {
-  return found.flatMap((each) => each.bars.flatMap((bar) => [bar.from, bar.to]));
+function momentsOf(found: readonly Lane[]): number[] {
+  const moments: number[] = [];
+  for (const each of found) for (const bar of each.bars) moments.push(bar.from, bar.to);
+  return moments;
 }
 
+/** Where a run's time went: people and events, own steps, tries again. */
 export interface Spent {
   word: string;
   hue: Hue;
@@ -206,9 +269,8 @@ export interface Spent {
   millis: number;
 }
 
-/** Where a run's time went, in the order of weight: people and events, own steps, tries again. */
-export function spent(found: readonly Lane[]): Spent[] {
-  const sums = new Map<string, Spent>();
+function addSpent(before: ReadonlyMap<string, Spent>, found: readonly Lane[]): Map<string, Spent> {
+  const sums = new Map([...before].map(([word, each]) => [word, { ...each }]));
   const add = (word: string, hue: Hue, kind: BarKind, millis: number) => {
     const known = sums.get(word);
     if (known) known.millis += millis;
@@ -224,5 +286,5 @@ export function spent(found: readonly Lane[]): Spent[] {
       else add("Own steps", "blue", "solid", took);
     }
   }
-  return [...sums.values()].sort((a, b) => b.millis - a.millis);
+  return sums;
 }

@@ -13,7 +13,7 @@ import { useNow } from "../parts/clock";
 import type { Act } from "../parts/dialog";
 import { useKeys } from "../parts/keys";
 import { isSettled, look, REVIEWABLE } from "../pure/look";
-import { lanes, type LaneStep } from "../pure/lanes";
+import { arrange, Course, type LaneStep, type Placed } from "../pure/lanes";
 import { millis } from "../pure/time";
 import { useCommands, type Command } from "../shell/palette";
 import { DefinitionView } from "./definition";
@@ -84,11 +84,12 @@ export function Run() {
     setFold(next);
     localStorage.setItem("stream_durable.axis", next ? "fold" : "scale");
   };
-  const order = useMemo(() => (run ? lanes(laneSteps(run), [], { now: 0, folded }).map((lane) => lane.name) : []), [run, folded]);
+  const steps = useMemo(() => (run ? laneSteps(run) : []), [run]);
+  const order = useMemo(() => arrange(steps, folded), [steps, folded]);
   const move = (by: number) => {
-    const at = selected === undefined ? -1 : order.indexOf(selected);
+    const at = selected === undefined ? -1 : order.findIndex((each) => each.step.name === selected);
     const next = order[Math.min(order.length - 1, Math.max(0, at + by))];
-    if (next) select(next);
+    if (next) select(next.step.name);
   };
   const acts = run ? actsOf(run) : {};
   const ask = (name: string) => {
@@ -147,7 +148,7 @@ export function Run() {
           {view === "timeline" && (
             <Lanes
               run={run}
-              folded={folded}
+              order={order}
               fold={fold}
               selected={selected}
               onFold={chooseFold}
@@ -186,19 +187,18 @@ function needsReview(run: RunState): boolean {
 
 function Lanes(props: {
   run: RunState;
-  folded: ReadonlySet<string>;
+  order: readonly Placed[];
   fold: boolean;
   selected?: string;
   onFold: (fold: boolean) => void;
   onSelect: (name: string) => void;
   onToggle: (name: string) => void;
 }) {
-  const { run, folded } = props;
+  const { run, order } = props;
   const isOver = isSettled(run.status);
   const tries = useQuery(attempts(run.id));
   const clock = useNow();
   const now = isOver ? (millis(run.ended) ?? clock) : clock;
-  const steps = useMemo(() => laneSteps(run), [run]);
   const known = useMemo(
     () =>
       (tries.data?.attempts ?? []).map((each) => ({
@@ -211,7 +211,8 @@ function Lanes(props: {
       })),
     [tries.data],
   );
-  const found = useMemo(() => lanes(steps, known, { now, folded }), [steps, known, now, folded]);
+  const course = useMemo(() => new Course(order, known), [order, known]);
+  const picture = useMemo(() => course.at(now), [course, now]);
   const others = useQuery(versions(run.workflow));
   const deployed = useMemo(
     () =>
@@ -223,7 +224,7 @@ function Lanes(props: {
   );
   return (
     <Timeline
-      lanes={found}
+      picture={picture}
       deployed={deployed}
       now={now}
       isOver={isOver}
@@ -313,8 +314,9 @@ function signalsOf(run: RunState): string[] {
 
 /** What a retry keeps, and what runs again. */
 export function Kept({ run }: { run: RunState }) {
-  const kept = run.steps.filter((step) => step.status === "completed" || step.status === "skipped");
-  const again = run.steps.filter((step) => !kept.includes(step));
+  const isKept = (step: StepState) => step.status === "completed" || step.status === "skipped";
+  const kept = run.steps.filter(isKept);
+  const again = run.steps.filter((step) => !isKept(step));
   return (
     <dl className="kv">
       <dt>Kept</dt>

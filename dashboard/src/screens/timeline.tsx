@@ -6,7 +6,7 @@ import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState } from "rea
 import { Icon, Seg } from "../parts/basics";
 import { useIsNarrow } from "../parts/window";
 import { axis, type Axis } from "../pure/axis";
-import { momentsOf, spent, type Bar, type Lane } from "../pure/lanes";
+import type { Bar, Lane, Picture, Spent as Share } from "../pure/lanes";
 import { look } from "../pure/look";
 import { marks, type Deployed, type Mark as Deploy } from "../pure/marks";
 import { duration, precise } from "../pure/time";
@@ -16,7 +16,7 @@ const HEIGHT = 28;
 const CHARACTER = 6.6;
 
 interface Props {
-  lanes: readonly Lane[];
+  picture: Picture;
   /** Versions of the workflow: those registered meanwhile are marked. */
   deployed: readonly Deployed[];
   now: number;
@@ -29,7 +29,8 @@ interface Props {
 }
 
 export function Timeline(props: Props) {
-  const { lanes, selected } = props;
+  const { selected } = props;
+  const { lanes, moments, spent } = props.picture;
   const head = useRef<HTMLDivElement>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(600);
@@ -41,8 +42,8 @@ export function Timeline(props: Props) {
     return () => watcher.disconnect();
   }, []);
   const made = useMemo(
-    () => axis(momentsOf(lanes), { width: width * ROOM, fold: props.fold, band: (ms) => duration(ms).length * CHARACTER + 16 }),
-    [lanes, width, props.fold],
+    () => axis(moments, { width: width * ROOM, fold: props.fold, band: (ms) => duration(ms).length * CHARACTER + 16 }),
+    [moments, width, props.fold],
   );
   const found = useMemo(() => marks(props.deployed, made.from, made.to, made.x), [props.deployed, made]);
   const isNarrow = useIsNarrow();
@@ -115,7 +116,7 @@ export function Timeline(props: Props) {
           </div>
         </div>
       </div>
-      <Spent lanes={lanes} />
+      <Spent parts={spent} />
     </section>
   );
 }
@@ -337,8 +338,7 @@ function Legend() {
   );
 }
 
-function Spent({ lanes }: { lanes: readonly Lane[] }) {
-  const parts = useMemo(() => spent(lanes), [lanes]);
+function Spent({ parts }: { parts: readonly Share[] }) {
   const sum = parts.reduce((total, each) => total + each.millis, 0);
   if (!sum) return null;
   return (

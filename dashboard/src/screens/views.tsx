@@ -9,7 +9,9 @@ import type { Happening, RunState, StepState } from "../api/models";
 import { Failure } from "../api/problem";
 import { Copy, Empty, Seg, Skeleton, State, Time, Took } from "../parts/basics";
 import { Json } from "../parts/json";
+import { useFound } from "../parts/slices";
 import { Table, type Column } from "../parts/table";
+import { beginning } from "../pure/lines";
 import { precise } from "../pure/time";
 import { Level } from "./panel";
 
@@ -59,7 +61,7 @@ function Said({ step }: { step: StepState }) {
   }
   if (step.waits_for.length) return <span className="q2">{step.waits_for.map((each) => each.text).join(", ")}</span>;
   if (step.output === null || step.output === undefined) return null;
-  return <span className="mono q2">{JSON.stringify(step.output).slice(0, 200)}</span>;
+  return <span className="mono q2">{beginning(step.output, 200)}</span>;
 }
 
 const LINE = 20;
@@ -68,19 +70,18 @@ export function Logs({ id }: { id: string }) {
   const tries = useQuery(attempts(id));
   const [text, setText] = useState("");
   const scroller = useRef<HTMLDivElement>(null);
-  const lines = useMemo(() => {
-    const all = (tries.data?.attempts ?? []).flatMap((each) => each.logs.map((line) => ({ ...line, at: Date.parse(line.time) })));
-    all.sort((a, b) => a.at - b.at);
-    const wanted = text.toLowerCase();
-    return wanted ? all.filter((line) => `${line.step} ${line.level} ${line.text}`.toLowerCase().includes(wanted)) : all;
-  }, [tries.data, text]);
+  const all = useMemo(() => {
+    const every = (tries.data?.attempts ?? []).flatMap((each) => each.logs.map((line) => ({ line, at: Date.parse(line.time) })));
+    return every.sort((a, b) => a.at - b.at);
+  }, [tries.data]);
+  const [lines, isLooking] = useFound(all, text.toLowerCase(), ({ line }, wanted) => `${line.step} ${line.level} ${line.text}`.toLowerCase().includes(wanted));
   const virtual = useVirtualizer({
     count: lines.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => LINE,
     overscan: 20,
   });
-  const whole = () => lines.map((line) => `${line.time} ${line.level} ${line.step}/${line.attempt} ${line.text}`).join("\n");
+  const whole = () => lines.map(({ line }) => `${line.time} ${line.level} ${line.step}/${line.attempt} ${line.text}`).join("\n");
   if (tries.isError) return <Failure problem={tries.error} onRetry={() => void tries.refetch()} />;
   if (tries.isPending) return <Skeleton />;
   return (
@@ -97,8 +98,8 @@ export function Logs({ id }: { id: string }) {
           />
         </form>
         <span className="count">{lines.length.toLocaleString("en")} lines</span>
-        {lines.length > 0 && lines.length <= 20_000 && (
-          <Copy text={whole()} label="Copy all lines">
+        {lines.length > 0 && (
+          <Copy text={whole} label="Copy all lines">
             Copy all
           </Copy>
         )}
@@ -117,17 +118,17 @@ export function Logs({ id }: { id: string }) {
         </button>
       </div>
       {lines.length === 0 ? (
-        <Empty title={text ? "No line has that" : "No lines"}>
+        <Empty title={isLooking ? "Looking" : text ? "No line has that" : "No lines"}>
           <p>What steps write by logging, ctx.log or print is shown here.</p>
         </Empty>
       ) : (
-        <div className="scroll grow" ref={scroller} tabIndex={0} role="region" aria-label="Log lines">
+        <div className={`scroll grow ${isLooking ? "is-dim" : ""}`} ref={scroller} tabIndex={0} role="region" aria-label="Log lines">
           <div className="logs" style={{ height: virtual.getTotalSize() }}>
             {virtual.getVirtualItems().map((item) => {
-              const line = lines[item.index]!;
+              const { line, at } = lines[item.index]!;
               return (
                 <div key={item.index} style={{ transform: `translateY(${item.start}px)` }}>
-                  <time className="q3">{precise(line.at)}</time>
+                  <time className="q3">{precise(at)}</time>
                   <Level level={line.level} />
                   <span className="q2 cut" title={`${line.step}, attempt ${line.attempt}`}>
                     {line.step}/{line.attempt}
@@ -196,7 +197,7 @@ export function InAndOut({ run }: { run: RunState }) {
     ["Metadata", run.metadata],
     ["Failure", run.failure],
   ];
-  const shown = parts.filter(([, value]) => value !== null && value !== undefined && JSON.stringify(value) !== "{}");
+  const shown = parts.filter(([, value]) => value !== null && value !== undefined && beginning(value, 3) !== "{}");
   return (
     <div className="page__scroll" tabIndex={0} role="region" aria-label="Input and output">
       <div className="over io">
