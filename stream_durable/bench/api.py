@@ -37,7 +37,7 @@ def measure_api(made: Instance, n: int) -> Sample:
     """Measure a chain with watchers against one without, then all else on an instance with `n` runs."""
     made.start()
     begin = time.perf_counter()
-    address = _served(made)
+    address = served(made)
     figures = {"start_s": time.perf_counter() - begin}
     figures["idle_mb"] = psutil.Process(made.processes["api"].pid).memory_info().rss / 1_000_000
     chain, count = made.another(WORKLOADS["chain"]), min(n, _CHAIN_RUNS)
@@ -49,7 +49,7 @@ def measure_api(made: Instance, n: int) -> Sample:
     return replace(watched, base=base, api={name: round(value, 2) for name, value in figures.items()})
 
 
-def _served(made: Instance) -> str:
+def served(made: Instance) -> str:
     """Start an API; return host and port, once open."""
     before = len(logged(API_OPENED, "api", made.home))
     made.processes["api"] = spawn("api", made.home)
@@ -104,12 +104,17 @@ def _large_run(made: Instance, address: str, items: int) -> float:
 
 def _lists(made: Instance, n: int) -> dict[str, float]:
     """Return the milliseconds of a list's first page with two filters and a sort, of so many runs."""
+    fill_list(made, n)
+    found = Percentiles.of(_asked(served(made), [_LIST] * _LISTS))
+    return {"list_p50_ms": found.p50, "list_p99_ms": found.p99}
+
+
+def fill_list(made: Instance, n: int) -> None:
+    """Let there be so many runs more, of `million`, and stop all that folds."""
     [model] = new_runs(1)
     let_wait(made, [model])
     made.stop()
     asyncio.run(clone_runs(made, model, new_runs(n)))
-    found = Percentiles.of(_asked(_served(made), [_LIST] * _LISTS))
-    return {"list_p50_ms": found.p50, "list_p99_ms": found.p99}
 
 
 def _asked(address: str, paths: Iterable[str]) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -14,6 +15,8 @@ OUTPUT = {"x": "a" * 90}
 FAN_WIDTH = 50
 LARGE_BYTES, LARGE_STEPS = 1_000_000, 20
 KEPT_CALLS = 10
+#: An entry of the output of `heavy`, at most, with the number and the comma.
+HEAVY_ENTRY_BYTES = 120
 #: What wakes the runs that wait.
 SIGNAL, EVENT = "go", "bench.go"
 #: What the run of `hotrun` reacts to.
@@ -147,6 +150,37 @@ def _large(name: str, length: int) -> Workflow:
     return workflow
 
 
+def _watched(name: str) -> Workflow:
+    """Return a workflow of a step listing items, one step per item writing lines, and a wait."""
+    workflow = Workflow(name)
+
+    async def items(input: dict[str, int]) -> list[int]:  # noqa: A002 - the word for it everywhere
+        return list(range(input["items"]))
+
+    async def member(ctx: Context, item: int) -> dict[str, str]:
+        for line in range(ctx.input["lines"]):
+            ctx.log.info("item %d has come to line %d", item, line)
+            # Hundreds of attempts begin at once: none of them holds the others up.
+            await asyncio.sleep(0)
+        return OUTPUT
+
+    workflow.add("items", items)
+    workflow.each("items", name="member")(member)
+    workflow.wait_signal(SIGNAL, after=["member"])
+    return workflow
+
+
+def _heavy(name: str) -> Workflow:
+    """Return a workflow of one step with an output of so many bytes, in entries as data has."""
+    workflow = Workflow(name)
+
+    async def step(input: dict[str, int]) -> list[dict[str, object]]:  # noqa: A002 - the word for it everywhere
+        return [{"number": i, **OUTPUT} for i in range(input["bytes"] // HEAVY_ENTRY_BYTES)]
+
+    workflow.add("step", step)
+    return workflow
+
+
 def _passing_on(before: str) -> Callable[..., Coroutine[Any, Any, str]]:
     async def step(*values: str) -> str:
         return values[0]
@@ -173,6 +207,8 @@ def _carried() -> Sequence[Workflow]:
         _hot("hot"),
         _each("each"),
         _large("large", LARGE_STEPS),
+        _watched("watched"),
+        _heavy("heavy"),
     )
 
 

@@ -20,6 +20,7 @@ from stream_durable.bench.bindings import bound
 from stream_durable.bench.errors import BenchError
 from stream_durable.bench.instance import COMPLETED, Instance, instance, logged, spawn, tail
 from stream_durable.bench.load import PATIENCE_SECONDS, Load, Watcher
+from stream_durable.bench.page import measure_page
 from stream_durable.bench.report import PARTS, Sample
 from stream_durable.bench.services import Services
 from stream_durable.bench.usage import Usage
@@ -178,6 +179,7 @@ _MEASURES: Final[Mapping[str, Callable[[Instance, int], Sample]]] = {
     "latency": _latency,
     "backlog": _backlog,
     "api": measure_api,
+    "page": measure_page,
     "each": _each,
     "large": _large,
     **WAITING,

@@ -49,6 +49,8 @@ class Sample:
     takeovers_ms: Sequence[float] = ()
     #: Figures of the HTTP API, by name.
     api: Mapping[str, float] | None = None
+    #: Figures of the page in a browser, by name.
+    page: Mapping[str, float] | None = None
     #: The base of comparison: the same work in small portions, or without the measured part.
     base: Sample | None = None
 
@@ -102,6 +104,8 @@ class Row(Figures, frozen=True, kw_only=True):
     takeover_ms: Range | UnsetType = UNSET
     #: Medians of the figures of the HTTP API.
     api: dict[str, float] | UnsetType = UNSET
+    #: Medians of the figures of the page.
+    page: dict[str, float] | UnsetType = UNSET
     #: Our CPU per step over the prototype's: less is better.
     ratio_cpu: float | UnsetType = UNSET
     #: Our runs per second over the prototype's: more is better.
@@ -120,8 +124,9 @@ def row(workload: str, n: int, ours: Sequence[Sample], prototype: Sequence[Sampl
     mine = msgspec.structs.asdict(_figures(workload, n, ours)) | _against_base(ours)
     if taken := [ms for one in ours for ms in one.takeovers_ms]:
         mine["takeover_ms"] = Range(min(taken), max(taken))
-    if measured := [one.api for one in ours if one.api]:
-        mine["api"] = {name: round(median(one[name] for one in measured), 2) for name in measured[0]}
+    for which, measured in (("api", [one.api for one in ours]), ("page", [one.page for one in ours])):
+        if found := [one for one in measured if one]:
+            mine[which] = {name: round(median(one[name] for one in found), 2) for name in found[0]}
     if not prototype:
         return Row(**mine)
     theirs = _figures(workload, n, prototype)
@@ -172,7 +177,8 @@ def tables(rows: Sequence[Row]) -> list[Table]:
             split = (f"{_share(one, part) * one.cpu_ms_per_step:.4f}" for part in PARTS)
             cpu.add_row(*head, f"{one.cpu_ms_per_step:.4f}", f"{cost.min:.4f} - {cost.max:.4f}", *split)
             peak.add_row(*head, *(_megabytes(one.peak_mb[part]) for part in PARTS))
-    return [speed, cpu, peak, *_counted(rows), *_ratios(rows), *_bases(rows), *_takeovers(rows), *_api(rows)]
+    others = (_counted, _ratios, _bases, _takeovers, _named)
+    return [speed, cpu, peak, *(table for tables_of in others for table in tables_of(rows))]
 
 
 def _figures(workload: str, n: int, samples: Sequence[Sample]) -> Figures:
@@ -284,13 +290,16 @@ def _takeovers(rows: Sequence[Row]) -> list[Table]:
     return [table]
 
 
-def _api(rows: Sequence[Row]) -> list[Table]:
-    found = [(shown, figures) for shown in rows if isinstance(figures := shown.api, dict)]
+def _named(rows: Sequence[Row]) -> list[Table]:
+    """Return the tables of those that have figures of their own: the API and the page."""
     tables = []
-    for shown, figures in found:
-        table = _table("The HTTP API", *figures)
-        table.add_row(shown.workload, f"{shown.n:,}", *(f"{value:,.2f}" for value in figures.values()))
-        tables.append(table)
+    for shown in rows:
+        for title, figures in (("The HTTP API", shown.api), ("The page", shown.page)):
+            if isinstance(figures, dict):
+                table = _table(title, *figures)
+                cells = (f"{value:,.2f}" for value in figures.values())
+                table.add_row(shown.workload, f"{shown.n:,}", *cells)
+                tables.append(table)
     return tables
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from stream_durable.bench.errors import BenchError, UnknownWorkloadError
 from stream_durable.bench.measure import measure, warm
+from stream_durable.bench.page import missing
 from stream_durable.bench.prototype import Prototype
 from stream_durable.bench.report import Row, Sample, line, row, tables
 from stream_durable.bench.services import Services, services
@@ -35,6 +36,11 @@ def measure_all(
         raise BenchError("repeat and n are at least 1")
     rows: list[Row] = []
     with _ending_on_sigterm(), _progress() as say:
+        if WORKLOADS["page"] in workloads and (lack := missing()):
+            if "page" in names:
+                raise BenchError(lack)
+            say(f"without the page: {lack}")
+            workloads.remove(WORKLOADS["page"])
         try:
             say("starting Kafka and Postgres")
             with services() as found:

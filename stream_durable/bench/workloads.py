@@ -58,6 +58,7 @@ _ALL: Final = (
     Workload("gate", "gated", 10, 2_000),
     Workload("binding", "single", 1, 20_000, is_bound=True),
     Workload("api", "chain", 10, 1_000_000),
+    Workload("page", "watched", 10_001, 1_000_000, waits_for="signal"),
     Workload("rebuild", "chain", 10, 6_000),
     Workload("backlog", "chain", 10, 20_000),
     Workload("million", "patient", 1, 1_000_000, waits_for="signal"),

@@ -21,7 +21,7 @@ def bench(
         Path | None, typer.Option(help="Measure this prototype side by side, in the same run.")
     ] = None,
 ) -> None:
-    """Measure throughput, latency and CPU on a local Kafka and Postgres.
+    """Measure throughput, latency, CPU and the page on a local Kafka and Postgres.
 
     Example: `stream-durable bench chain fan --repeat 3 --json`
     """

@@ -12,9 +12,9 @@ from typing import Any
 
 import psutil
 import pytest
-from budget import WATCHERS
+from budget import IS_THOROUGH, WATCHERS
 
-from stream_durable.bench import api, main, services
+from stream_durable.bench import api, main, page, services
 from stream_durable.bench.errors import BenchError
 from stream_durable.bench.load import prefixes_of
 from stream_durable.bench.prototype import _read
@@ -159,7 +159,11 @@ def measured() -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(said):
         patch.setattr(services, "SERVER_JVM", QUICK_JVM)
         patch.setattr(api, "WATCHERS", WATCHERS)
-        assert main(["resume", "hotrun", "crowd", "gate", "api"], json=True, n=100, repeat=1) == 0
+        patch.setattr(page, "PASSES", 1)
+        patch.setattr(page, "FRAMES", 10)
+        # Its part in the browser is tried on every change by `tests/page`.
+        browser = ["page"] if IS_THOROUGH and not page.missing() else []
+        assert main(["resume", "hotrun", "crowd", "gate", "api", *browser], json=True, n=100, repeat=1) == 0
     return {told["workload"]: told for told in map(json.loads, said.getvalue().splitlines())}
 
 
@@ -194,6 +198,39 @@ def test_a_small_run_of_the_api(measured: dict[str, Any]) -> None:
         "start_s", "idle_mb", "live_p50_ms", "live_p99_ms", "run_ms", "list_p50_ms", "list_p99_ms",
     ]  # fmt: skip
     assert told["api"]["idle_mb"] > 20
+
+
+@pytest.mark.real
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(
+    not IS_THOROUGH, reason="takes a browser and an installation of its own: `make test-thorough`"
+)
+def test_a_small_run_of_the_page(measured: dict[str, Any]) -> None:
+    if "page" not in measured:
+        pytest.skip(str(page.missing()))
+    told = measured["page"]["page"]
+    assert {"shell_kb", "wheel_kb", "first_bar_ms", "lanes_frame_ms", "list_ms"} < set(told)
+    assert all(value > 0 for value in told.values())
+
+
+def test_figures_of_the_page_have_a_table_of_their_own() -> None:
+    shown = row("page", 100, [replace(sample(), page={"list_ms": ms}) for ms in (300.0, 200.0, 1_000.0)])
+
+    assert json.loads(line(shown))["page"] == {"list_ms": 300}
+    assert [table.title for table in tables([shown])][-1] == "The page"
+
+
+def test_without_a_browser_the_page_is_an_error_and_says_the_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "_DASHBOARD", tmp_path)
+
+    assert main(["page"], repeat=1) == 1
+    assert "clone of the repository" in capsys.readouterr().err
+
+    (tmp_path / "browser").mkdir()
+    assert main(["page"], repeat=1) == 1
+    assert "make page" in capsys.readouterr().err
 
 
 @pytest.mark.real

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from stream_durable import Workflow
 from stream_durable.testing.engine import Engine
 
 pytest.importorskip("stream_durable.api.app", reason="the page is served by the API")
@@ -38,13 +41,14 @@ MORE = ["--more"] if "BROWSER" in os.environ else []
 NO_BROWSER = 77
 
 
-def drive(script: str, *arguments: str) -> None:
-    """Run a script on the page; its faults fail the test."""
+def drive(script: str, *arguments: str) -> str:
+    """Run a script on the page; its faults fail the test. Returns what it printed."""
     command = ["node", f"browser/{script}", *arguments]
     done = subprocess.run(command, cwd=DASHBOARD, check=False, capture_output=True, text=True)
     if done.returncode == NO_BROWSER:
         pytest.skip(done.stdout.strip())
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_screens_have_no_fault_and_acts_reach_the_engine() -> None:
@@ -58,3 +62,22 @@ def test_screens_have_no_fault_and_acts_reach_the_engine() -> None:
         decided = engine.tell(engine._backend.client.run("held-1").state)
         assert decided.status == "completed"
         assert decided.steps["charge"].output == {"receipt": "R-1"}
+
+
+def test_what_the_benchmark_measures_is_on_the_page() -> None:
+    bulky = Workflow("bulky")
+    bulky.add("list", lambda: ["a" * 80] * 500)
+    with Engine.memory() as engine:
+        site = Site(engine)
+        site.seed()
+        run = asyncio.run(engine.start(bulky))
+        asyncio.run(engine.until(run, "completed"))
+        runs = {"wide": "order-1", "logs": "order-1", "heavy": run.id}
+        with served(site) as address:
+            figures = json.loads(
+                drive("measure.mjs", address, json.dumps({**runs, "passes": 1, "frames": 3}))
+            )
+    drawn = [f"{each}_ms" for each in ("first_bar", "steps", "history", "logs", "value", "list")]
+    scrolled = [f"{each}_frame_ms" for each in ("lanes", "steps", "history", "logs", "find", "value", "list")]
+    assert set(figures) == {*drawn, *scrolled}
+    assert all(value > 0 for value in figures.values())
