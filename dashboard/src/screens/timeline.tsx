@@ -51,7 +51,7 @@ export function Timeline(props: Props) {
     count: lanes.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => (isNarrow ? 44 : HEIGHT),
-    overscan: 16,
+    overscan: 8,
   });
   // Heights are kept by the list until it is told that they are others.
   // eslint-disable-next-line react-hooks/exhaustive-deps
