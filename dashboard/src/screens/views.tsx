@@ -97,7 +97,9 @@ export function Logs({ id }: { id: string }) {
             onKeyDown={(event) => event.key === "Escape" && event.currentTarget.blur()}
           />
         </form>
-        <span className="count">{lines.length.toLocaleString("en")} lines</span>
+        <span className="count">
+          {lines.length.toLocaleString("en")} {lines.length === 1 ? "line" : "lines"}
+        </span>
         {lines.length > 0 && (
           <Copy text={whole} label="Copy all lines">
             Copy all
