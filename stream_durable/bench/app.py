@@ -72,6 +72,13 @@ def _bound(name: str) -> Workflow:
     return workflow
 
 
+def _timed(name: str) -> Workflow:
+    """Return a workflow that sleeps until the input's moment."""
+    workflow = Workflow(name)
+    workflow.sleep("asleep", until="input.at")
+    return workflow
+
+
 def _event(name: str) -> Workflow:
     """Return a workflow of a step, a wait for an event with the input's key, and a step with the time."""
     workflow = Workflow(name)
@@ -203,6 +210,7 @@ def _carried() -> Sequence[Workflow]:
         _waiting("patient", timeout="30d"),
         _event("event"),
         _bound("bound"),
+        _timed("timed"),
         _kept("kept"),
         _hot("hot"),
         _each("each"),

@@ -66,8 +66,12 @@ class Instance:
         """Start the services, and let each partition carry a run, so that all is connected."""
         for role in self.workload.roles:
             self.processes[role] = spawn(role, self.home)
+        self.settle()
+
+    def settle(self) -> None:
+        """Let each partition carry a run to its end, behind everything that is on the inbox."""
         runs = [self._run_on(partition) for partition in range(self.settings.kafka.partitions)]
-        self.begin(runs, Raw(b'{"items":1}') if self.workload.workflow == "each" else None)
+        self.begin(runs, Raw(self.workload.warm) if self.workload.warm else None)
         self.wake(runs)
         self.completed.wait(runs, self.check)
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
 from stream_durable.bench.app import EVENT, HIT, SIGNAL
@@ -68,12 +69,12 @@ class Watcher:
             part.offset = _end_of(self._consumer, part)
         self._consumer.assign(parts)
 
-    def wait(self, runs: Iterable[str], check: Callable[[], None]) -> list[int]:
+    def wait(self, runs: Iterable[str], check: Callable[[], None]) -> dict[str, int]:
         """Wait for the event of each of these runs; `check` raises when waiting is hopeless.
 
-        Return the milliseconds since the epoch at which the events were published, in order of arrival.
+        Return the milliseconds since the epoch at which each was published, in order of arrival.
         """
-        moments: list[int] = []
+        moments: dict[str, int] = {}
         pending = {run.encode() for run in runs}
         count = len(pending)
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -83,7 +84,7 @@ class Watcher:
                 before = len(pending)
                 self._see(message, pending)
                 if len(pending) < before:
-                    moments.append(message.timestamp()[1])
+                    moments[_key_of(message).decode()] = message.timestamp()[1]
             if not messages:
                 check()
             if pending and time.monotonic() > deadline:
@@ -122,6 +123,17 @@ class Watcher:
             came += not pending
         return came
 
+    def during(self, seconds: float, check: Callable[[], None]) -> int:
+        """Return how many events come within a time."""
+        came, deadline = 0, time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            for message in self._consumer.consume(1_000, left):
+                pending = {_key_of(message)}
+                self._see(message, pending)
+                came += not pending
+        check()
+        return came
+
     def close(self) -> None:
         """Let go of the consumer."""
         self._consumer.close()
@@ -134,6 +146,12 @@ class Watcher:
             pending.discard(message.key())
         elif value.startswith(self._ends_badly):
             raise BenchError(f"a run ended badly: {lifecycle.decode(value)}")
+
+
+def _key_of(message: KafkaMessage) -> bytes:
+    """Return the key, which every public event has."""
+    key = message.key()
+    return b"" if key is None else key
 
 
 class Load:
@@ -157,15 +175,15 @@ class Load:
 
     def start(self, workflow: str, fingerprint: str, run: str, given: msgspec.Raw = PAYLOAD) -> None:
         """Ask for a run."""
-        self._send(StartRun(key=run, id=run, workflow=workflow, fingerprint=fingerprint, input=given))
+        self.send(StartRun(key=run, id=run, workflow=workflow, fingerprint=fingerprint, input=given))
 
     def signal(self, run: str) -> None:
         """Send a run the signal for its wait."""
-        self._send(SignalRun(key=run, id=f"{run}/go", signal=SIGNAL, data=PAYLOAD))
+        self.send(SignalRun(key=run, id=f"{run}/go", signal=SIGNAL, data=PAYLOAD))
 
     def hit(self, run: str, number: int) -> None:
         """Send a run a signal for its reaction."""
-        self._send(SignalRun(key=run, id=f"{run}/{number}", signal=HIT, data=PAYLOAD))
+        self.send(SignalRun(key=run, id=f"{run}/{number}", signal=HIT, data=PAYLOAD))
 
     def event(self, key: str) -> None:
         """Publish the event for the waits with this key."""
@@ -181,7 +199,8 @@ class Load:
         if left := self._producer.flush(PATIENCE_SECONDS):
             raise BenchError(f"Kafka did not take {left} records within {PATIENCE_SECONDS:.0f} s")
 
-    def _send(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
+        """Put a message on the inbox."""
         self._produce(self._inbox, inbox.encode(message), message.key)
 
     def _produce(self, topic: str, value: bytes, key: str) -> None:

@@ -23,6 +23,7 @@ from stream_durable.bench.load import PATIENCE_SECONDS, Load, Watcher
 from stream_durable.bench.page import measure_page
 from stream_durable.bench.report import PARTS, Sample
 from stream_durable.bench.services import Services
+from stream_durable.bench.timing import TIMING
 from stream_durable.bench.usage import Usage
 from stream_durable.bench.waits import WAITING
 from stream_durable.bench.work import (
@@ -183,6 +184,7 @@ _MEASURES: Final[Mapping[str, Callable[[Instance, int], Sample]]] = {
     "each": _each,
     "large": _large,
     **WAITING,
+    **TIMING,
     "gate": against_chain,
     "binding": bound,
     "million": _million,

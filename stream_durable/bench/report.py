@@ -53,6 +53,8 @@ class Sample:
     page: Mapping[str, float] | None = None
     #: The base of comparison: the same work in small portions, or without the measured part.
     base: Sample | None = None
+    #: Whether it is about a span of time, and not about work that was given.
+    is_of_time: bool = False
 
     @property
     def runs_per_s(self) -> float:
@@ -66,8 +68,8 @@ class Sample:
 
     @property
     def cpu_ms_per_step(self) -> float:
-        """CPU of all measured processes per step."""
-        return 1_000 * sum(self.cpu_s[part] for part in COUNTED) / self.steps
+        """CPU of all measured processes per step; 0 without steps."""
+        return 1_000 * sum(self.cpu_s[part] for part in COUNTED) / self.steps if self.steps else 0.0
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -106,6 +108,8 @@ class Row(Figures, frozen=True, kw_only=True):
     api: dict[str, float] | UnsetType = UNSET
     #: Medians of the figures of the page.
     page: dict[str, float] | UnsetType = UNSET
+    #: CPU of each part in percent of one core, of what is about a span of time.
+    core_percent: dict[str, float] | UnsetType = UNSET
     #: Our CPU per step over the prototype's: less is better.
     ratio_cpu: float | UnsetType = UNSET
     #: Our runs per second over the prototype's: more is better.
@@ -127,6 +131,10 @@ def row(workload: str, n: int, ours: Sequence[Sample], prototype: Sequence[Sampl
     for which, measured in (("api", [one.api for one in ours]), ("page", [one.page for one in ours])):
         if found := [one for one in measured if one]:
             mine[which] = {name: round(median(one[name] for one in found), 2) for name in found[0]}
+    if any(one.is_of_time for one in ours):
+        mine["core_percent"] = {
+            part: round(median(100 * one.cpu_s[part] / one.seconds for one in ours), 2) for part in PARTS
+        }
     if not prototype:
         return Row(**mine)
     theirs = _figures(workload, n, prototype)
@@ -177,7 +185,7 @@ def tables(rows: Sequence[Row]) -> list[Table]:
             split = (f"{_share(one, part) * one.cpu_ms_per_step:.4f}" for part in PARTS)
             cpu.add_row(*head, f"{one.cpu_ms_per_step:.4f}", f"{cost.min:.4f} - {cost.max:.4f}", *split)
             peak.add_row(*head, *(_megabytes(one.peak_mb[part]) for part in PARTS))
-    others = (_counted, _ratios, _bases, _takeovers, _named)
+    others = (_counted, _ratios, _bases, _takeovers, _named, _cores)
     return [speed, cpu, peak, *(table for tables_of in others for table in tables_of(rows))]
 
 
@@ -223,8 +231,8 @@ def _figures(workload: str, n: int, samples: Sequence[Sample]) -> Figures:
 
 
 def _counts(samples: Sequence[Sample]) -> Counts | None:
-    """Return the counts of the middle sample, per step."""
-    found = [one.counts.over(one.steps) for one in samples if one.counts is not None]
+    """Return the counts of the middle sample, per step if there are any."""
+    found = [one.counts.over(one.steps or 1) for one in samples if one.counts is not None]
     return sorted(found, key=lambda counts: counts.transactions)[len(found) // 2] if found else None
 
 
@@ -301,6 +309,16 @@ def _named(rows: Sequence[Row]) -> list[Table]:
                 table.add_row(shown.workload, f"{shown.n:,}", *cells)
                 tables.append(table)
     return tables
+
+
+def _cores(rows: Sequence[Row]) -> list[Table]:
+    timed = [(shown, found) for shown in rows if isinstance(found := shown.core_percent, dict)]
+    if not timed:
+        return []
+    table = _table("CPU in percent of one core", *PARTS)
+    for shown, found in timed:
+        table.add_row(shown.workload, f"{shown.n:,}", *(f"{found[part]:.2f}" for part in PARTS))
+    return [table]
 
 
 def _table(title: str, *columns: str) -> Table:

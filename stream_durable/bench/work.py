@@ -42,7 +42,7 @@ def all_at_once(made: Instance, n: int, *, is_timed: bool = False) -> Sample:
         begin = 1_000 * time.time()
         made.begin(runs)
         moments = made.completed.wait(runs, made.check)
-        return [moment - begin for moment in moments] if is_timed else []
+        return [moment - begin for moment in moments.values()] if is_timed else []
 
     return made.measure(runs, work)
 

@@ -22,6 +22,10 @@ class Workload(NamedTuple):
     waits_for: str = ""
     #: Whether its runs are started by records of a topic of others.
     is_bound: bool = False
+    #: Input of the runs that come before the measured ones, where it matters.
+    warm: bytes = b""
+    #: Whether all services run, also those that it does not need.
+    runs_all: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -31,7 +35,8 @@ class Workload(NamedTuple):
     @property
     def roles(self) -> tuple[str, ...]:
         """The services it needs."""
-        more = ("ingress",) if self.waits_for == "event" or self.is_bound else ()
+        reads = self.waits_for == "event" or self.is_bound or self.runs_all
+        more = ("ingress",) if reads else ()
         return ("reconciler", "worker", *more)
 
 
@@ -47,7 +52,7 @@ _ALL: Final = (
     Workload("single", "single", 1, 30_000, "single"),
     Workload("fan", "fan", FAN_WIDTH + 2, 2_000, "fan"),
     Workload("latency", "latency", 3, 500, "lat"),
-    Workload("each", "each", 10_002, 1),
+    Workload("each", "each", 10_002, 1, warm=b'{"items":1}'),
     Workload("large", "latency", 3, 400),
     Workload("waiting", "waiting", 1, 20_000, waits_for="signal"),
     Workload("events", "event", 1, 20_000, waits_for="event"),
@@ -61,6 +66,9 @@ _ALL: Final = (
     Workload("page", "watched", 10_001, 1_000_000, waits_for="signal"),
     Workload("rebuild", "chain", 10, 6_000),
     Workload("backlog", "chain", 10, 20_000),
+    Workload("timers", "timed", 1, 50_000, warm=b'{"at":"2020-01-01T00:00:00Z"}'),
+    Workload("schedules", "single", 1, 100_000),
+    Workload("idle", "single", 1, 1, runs_all=True),
     Workload("million", "patient", 1, 1_000_000, waits_for="signal"),
 )
 WORKLOADS: Final = {workload.name: workload for workload in _ALL}

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from budget import IS_THOROUGH, WATCHERS
 
-from stream_durable.bench import api, main, page, services
+from stream_durable.bench import api, main, page, services, timing
 from stream_durable.bench.errors import BenchError
 from stream_durable.bench.load import prefixes_of
 from stream_durable.bench.prototype import _read
@@ -163,7 +163,9 @@ def measured() -> dict[str, Any]:
         patch.setattr(page, "FRAMES", 10)
         # Its part in the browser is tried on every change by `tests/page`.
         browser = ["page"] if IS_THOROUGH and not page.missing() else []
-        assert main(["resume", "hotrun", "crowd", "gate", "api", *browser], json=True, n=100, repeat=1) == 0
+        asked = ["resume", "hotrun", "crowd", "gate", "api", "timers", "schedules", "idle", *browser]
+        patch.setattr(timing, "LOOK_SECONDS", 3.0)
+        assert main(asked, json=True, n=100, repeat=1) == 0
     return {told["workload"]: told for told in map(json.loads, said.getvalue().splitlines())}
 
 
@@ -176,6 +178,19 @@ def test_small_runs_of_what_waits(measured: dict[str, Any]) -> None:
     assert hotrun["counts"]["records"]["commands.default"] == 1
     assert crowd["ratio_p99"] > 0
     assert crowd["counts"]["records"]["events"] == 0.01
+
+
+@pytest.mark.real
+@pytest.mark.timeout(600)
+def test_small_runs_about_time(measured: dict[str, Any]) -> None:
+    timers, schedules, idle = (measured[name] for name in ("timers", "schedules", "idle"))
+    # That its moment has come, for each run.
+    assert timers["counts"]["records"]["inbox"] == 1
+    assert timers["p50_ms"] >= 0
+    assert list(schedules["core_percent"]) == list(idle["core_percent"]) == list(PARTS)
+    assert (idle["runs_per_s"], idle["records_per_s"]) == (0, 0)
+    # No commands, no results, and no events: a look at the rows of partitions, and what workers say.
+    assert set(idle["counts"]["records"]) <= {"control"}
 
 
 @pytest.mark.real
