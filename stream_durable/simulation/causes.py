@@ -175,7 +175,9 @@ def _without_since(message: Message) -> bytes:
 
 
 def _unresolved(message: Message) -> bytes:
-    """Encode a message without the version found for a scheduled start when it was published."""
+    """Encode a message without what was found when it was published: versions, and limits of all keys."""
     if isinstance(message, StartScheduled):
         message = msgspec.structs.replace(message, fingerprint="")
+    elif isinstance(message, PlaceAsked):
+        message = msgspec.structs.replace(message, keys=None)
     return inbox.encode(message)

@@ -7,10 +7,21 @@ from collections.abc import Callable, Iterator
 
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import Command
+from stream_durable.core.gate.limits import GateChange, GateLimits, KeysChange
+from stream_durable.core.ids import CHILD_MARK
 from stream_durable.core.lifecycle import RUN_STARTED, StepEvent
-from stream_durable.core.messages import PlaceAsked, PlaceGiven, PlaceLeft
+from stream_durable.core.messages import (
+    GateTimerFired,
+    PlaceAsked,
+    PlaceGiven,
+    PlaceLeft,
+    ResetGate,
+    SetGate,
+    SetGateKeys,
+)
 from stream_durable.core.status import Outcome
 from stream_durable.simulation.oracle import Oracle, Passage
+from stream_durable.simulation.workload.limiting import KEYED
 from stream_durable.simulation.world import World
 
 #: Run, step, attempt, passes.
@@ -18,7 +29,7 @@ _Turn = tuple[str, str, int, int]
 
 
 def never_more_are_inside(world: World, oracle: Oracle) -> Iterator[str]:
-    """By the log, a gate never holds more than its places."""
+    """By the log, a gate lets nobody in while more are inside than its places, by the limits then."""
     for gate, passages in oracle.passages.items():
         inside: dict[tuple[str, str], _Turn] = {}
         for each in passages:
@@ -27,7 +38,7 @@ def never_more_are_inside(world: World, oracle: Oracle) -> Iterator[str]:
                 if given.is_held:
                     inside[given.key, given.step] = _turn_of(given)
             most = each.limits.at_once
-            if most is not None and len(inside) > most:
+            if each.given and most is not None and len(inside) > most:
                 yield f"{len(inside)} are inside of {gate}, and {most} may be: {sorted(inside.values())}"
 
 
@@ -54,6 +65,11 @@ class _Window:
         self._costs: dict[_Turn, int] = {}
         self._known: set[_Turn] = set()
         self._held: set[_Turn] = set()
+
+    def restart(self) -> None:
+        """Forget what has passed, not what calls cost: from now on another rate counts."""
+        self.sum = 0
+        self._passed.clear()
 
     def hear(self, message: PlaceAsked | PlaceLeft) -> None:
         """Take down the cost of a call, by forecast or in fact."""
@@ -88,11 +104,13 @@ def rates_are_kept(world: World, oracle: Oracle) -> Iterator[str]:
     A call counts by the forecast, and after the end by the cost.
     """
     for gate, passages in oracle.passages.items():
-        window = _Window()
+        window, rule = _Window(), None
         for each in passages:
             if isinstance(each.message, PlaceAsked | PlaceLeft):
                 window.hear(each.message)
             limits = each.limits
+            if rule != (rule := (limits.rate, limits.rate_ms, limits.burst)):
+                window.restart()
             for given in each.given if limits.rate is not None else ():
                 window.let_in(given, each.clock, each.clock - limits.rate_ms)
                 if window.sum > (limits.rate or 0) + limits.burst:
@@ -148,10 +166,53 @@ def runs_have_passed_their_gates(world: World, oracle: Oracle) -> Iterator[str]:
             is_inside &= not each.has_ended
 
 
+def limits_are_as_ordered(world: World, oracle: Oracle) -> Iterator[str]:
+    """The limits in force are those of the code, with what was changed for all keys, then for the gate."""
+    for gate, passages in oracle.passages.items():
+        asked, change = GateLimits(), GateChange()
+        #: What may have been changed last for all keys: one that nobody uses forgets it, until it is asked.
+        keys: list[KeysChange | None] = [None]
+        for each in passages:
+            message = each.message
+            news = message.keys if isinstance(message, PlaceAsked | SetGateKeys) else None
+            if news is not None:
+                keys = [news, *(one for one in keys if one is not None and one.is_after(news))]
+            if isinstance(message, PlaceAsked):
+                asked = message.limits
+            elif isinstance(message, SetGate):
+                change = change.merged(message.change)
+            elif isinstance(message, ResetGate):
+                change = GateChange()
+            elif isinstance(message, GateTimerFired) and each.limits == change.applied(asked):
+                keys = [None]
+            wanted = [change.applied(_applied(known, asked)) for known in keys]
+            if each.limits not in wanted:
+                yield f"{gate} goes by {each.limits} after {message}, not by {wanted}"
+
+
+def _applied(keys: KeysChange | None, asked: GateLimits) -> GateLimits:
+    return asked if keys is None or keys.change is None else keys.change.applied(asked)
+
+
+def requests_carry_the_limits_of_all_keys(world: World, oracle: Oracle) -> Iterator[str]:
+    """Once a partition has read of the declaration, its requests to pass say what was changed."""
+    limited = {_turn_asked(each) for each in oracle.limited if each.key.startswith(f"{KEYED}{CHILD_MARK}")}
+    for judged in oracle.judged.values() if limited else ():
+        message = judged.message
+        if isinstance(message, PlaceAsked) and message.keys is None and _turn_asked(message) in limited:
+            yield f"{message} does not say what was changed for all keys"
+
+
+def _turn_asked(asked: PlaceAsked) -> tuple[str, _Turn]:
+    return asked.key, (asked.run, asked.step, asked.attempt, asked.passes)
+
+
 GATES: tuple[Callable[[World, Oracle], Iterator[str]], ...] = (
     never_more_are_inside,
     rates_are_kept,
     attempts_have_passed_their_gates,
     runs_have_passed_their_gates,
     sections_keep_their_place,
+    limits_are_as_ordered,
+    requests_carry_the_limits_of_all_keys,
 )

@@ -42,6 +42,7 @@ from stream_durable.core.messages import (
     InquireRun,
     Message,
     OutsideMessage,
+    PlaceAsked,
     PlaceGiven,
     RetryRun,
     ReviewMessage,
@@ -64,7 +65,7 @@ from stream_durable.memory.broker import Broker
 from stream_durable.ports import Record
 from stream_durable.simulation.lives import Lives
 from stream_durable.wire.inbox import decode_message
-from stream_durable.wire.topics import VERDICTS
+from stream_durable.wire.topics import DEFINITIONS, VERDICTS
 from stream_durable.wire.verdicts import UNSTORABLE, Verdict, decode_verdict
 
 #: (partition, generation, offset) of a record.
@@ -174,6 +175,10 @@ class Oracle:
         self.passages: dict[str, list[Passage]] = {}
         #: The same of admissions.
         self.entries: dict[str, list[Entered]] = {}
+        #: When limits of all keys were declared first, and the requests to pass that have to say so.
+        self._limited_from: int | None = None
+        self._is_limited: set[int] = set()
+        self.limited: list[PlaceAsked] = []
         #: What was applied, by run, in order.
         self.applied: dict[str, list[Folded]] = {}
 
@@ -183,6 +188,10 @@ class Oracle:
         for noted in broker.topic(VERDICTS).records():
             verdict = decode_verdict(noted.value)
             self._verdicts.setdefault((noted.partition, verdict.offset, verdict.fingerprint), verdict)
+        declared = [
+            r.time for r in broker.topic(DEFINITIONS).records() if (r.key or b"").startswith(b"gate/")
+        ]
+        self._limited_from = min(declared, default=None)
         clocks: dict[int, int] = {}
         for place, record in lives.lived():
             clock = clocks[record.partition] = max(clocks.get(record.partition, 0), record.time)
@@ -294,7 +303,14 @@ class Oracle:
         if isinstance(entity, Run):
             self._note_steps(entity)
         self._take(effects)
+        self._note_limited(effects, record)
         return Judged(message, outcome, clock, record)
+
+    def _note_limited(self, effects: Effects, record: Record) -> None:
+        if effects.has_new_rules and self._limited_from is not None and record.time >= self._limited_from:
+            self._is_limited.add(record.partition)
+        if record.partition in self._is_limited:
+            self.limited += [each for each in effects.messages if isinstance(each, PlaceAsked)]
 
     def _note_entity(self, entity: Entity, message: Message, clock: int, effects: Effects) -> None:
         if isinstance(entity, Run):

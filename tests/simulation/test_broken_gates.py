@@ -7,6 +7,7 @@ from stream_durable.core.effects import Effects
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.run import entering, sections
 from stream_durable.core.run.state import End, Run
+from stream_durable.engine import resolving
 
 #: Workflows that pass gates.
 GATED = ("limited", "keyed", "twice_guarded", "sectioned")
@@ -54,3 +55,21 @@ def test_a_section_that_waits_for_no_place_is_found(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sections, "admit", admit)
 
     found(20, by="sections_keep_their_place", only=("sectioned",))
+
+
+def test_limits_that_forget_what_was_changed_for_all_keys_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def settle(gate: Gate) -> None:
+        gate.limits = gate.asked if gate.change is None else gate.change.applied(gate.asked)
+        gate.line.weights = gate.limits.weights
+
+    monkeypatch.setattr(Gate, "settle", settle)
+
+    found(20, by="limits_are_as_ordered", only=GATED)
+
+
+def test_requests_that_do_not_say_what_was_changed_for_all_keys_are_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(resolving, "_limit", lambda *ignored: None)
+
+    found(20, by="requests_carry_the_limits_of_all_keys", only=GATED)

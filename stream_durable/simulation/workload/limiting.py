@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Iterator
+from random import Random
+from typing import Any, Final
 
+from stream_durable.core.declared import changed_keys
+from stream_durable.core.format import GATES as GATES_FORMAT
+from stream_durable.core.format import TRIGGERS
+from stream_durable.core.gate.limits import GateChange, KeysChange
+from stream_durable.core.gate.state import gate_id
+from stream_durable.core.messages import ResetGate, RulesDeclared, SetGate, SetGateKeys
+from stream_durable.memory.ports import VirtualClock
 from stream_durable.sdk.breaker import Breaker
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.gate import Gate
@@ -12,6 +21,9 @@ from stream_durable.sdk.retry import Retry
 from stream_durable.sdk.steps import any_of
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.simulation.workload.functions import SOON, answer, chance, instant, stumble
+from stream_durable.simulation.workload.plan import Sent, message
+from stream_durable.wire.inbox import encode
+from stream_durable.wire.topics import DEFINITIONS, INBOX
 
 #: The gates of all workflows here, by name.
 GATES = {
@@ -27,6 +39,10 @@ GATES = {
         Gate("kept", at_once=1, rate="10/1s"),
     )
 }
+
+#: The one whose keys have limits each, and those with limits for all together.
+KEYED: Final = "both"
+_WHOLE: Final = ("two", "fast", "turns", "costly", "few", "kept")
 
 
 async def _slow(ctx: Context[Any]) -> dict[str, Any]:
@@ -121,3 +137,39 @@ def crowds() -> list[Workflow]:
 
 
 MAKERS = (_limited, _keyed, _guarded, _sectioned)
+#: Workflows whose runs or steps pass gates.
+GATED: Final = frozenset(("limited", "keyed", "twice_guarded", "sectioned", "few", "owned", "crowd"))
+
+
+def orders(rng: Random, seconds: float, partitions: int) -> Iterator[list[Sent]]:
+    """Draw how people change limits while runs pass: of a gate, and of all keys of one."""
+    for number in range(rng.choice((0, 2, 4))):
+        gate, at = gate_id(rng.choice(_WHOLE)), rng.uniform(0.0, seconds)
+        changed = SetGate(key=gate, id=f"set {number}", format=GATES_FORMAT, change=_change(rng))
+        script = [message(at, changed)]
+        if rng.random() < 0.5:
+            later = at + rng.uniform(0.0, 2.0)
+            script.append(message(later, ResetGate(key=gate, id=f"reset {number}", format=GATES_FORMAT)))
+        yield script * rng.choice((1, 1, 2))
+    at = rng.uniform(0.0, seconds / 2)
+    for number in range(rng.choice((0, 1, 2))):
+        yield list(_of_all_keys(rng, number, at, partitions))
+        at += rng.uniform(0.0, 2.0)
+
+
+def _of_all_keys(rng: Random, number: int, at: float, partitions: int) -> Iterator[Sent]:
+    """Declare a change, as the client does, then send it to the keys there are."""
+    change = None if number and rng.random() < 0.5 else _change(rng)
+    keys = KeysChange(change=change, at=VirtualClock.EPOCH_MS + int(at * 1_000), id=f"keys {number}")
+    key, value = changed_keys(KEYED, keys)
+    yield Sent(at, DEFINITIONS, 0, key, value)
+    for partition in range(partitions):
+        told = RulesDeclared(key=str(partition), format=TRIGGERS)
+        yield Sent(at, INBOX, partition, told.key.encode(), encode(told))
+    for group in rng.sample(("g0", "g1"), rng.choice((0, 1, 2))):
+        yield message(at, SetGateKeys(key=gate_id(KEYED, group), format=GATES_FORMAT, keys=keys))
+
+
+def _change(rng: Random) -> GateChange:
+    rate = rng.choice((None, None, 3, 20))
+    return GateChange(at_once=rng.choice((None, 1, 3)), rate=rate, burst=rng.choice((None, 0, 2)))

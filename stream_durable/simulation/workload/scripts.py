@@ -46,6 +46,7 @@ from stream_durable.simulation.workload import (
     groups,
     held,
     inside,
+    limiting,
     news,
     scheduling,
     sharing,
@@ -112,6 +113,8 @@ def drawn(
     if rng.random() < 0.25:
         plan.scripts.append([_unstorable(app, rng.uniform(0.0, seconds))])
     plan.scripts += scheduling.schedules(rng, seconds, frozenset(order))
+    if not limiting.GATED.isdisjoint(order):
+        plan.scripts += limiting.orders(rng, seconds, partitions)
     return plan
 
 
