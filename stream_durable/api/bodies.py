@@ -68,6 +68,9 @@ class DrainBody(ReasonBody):
     wait: Annotated[int, Field(ge=1, le=60, description="Seconds to wait for attempts under way.")] = 10
 
 
+AllKeys = Annotated[bool, Field(description="All keys of a gate with limits for each key.")]
+
+
 class GateBody(ReasonBody):
     """Limits of a gate to change; others stay."""
 
@@ -76,12 +79,14 @@ class GateBody(ReasonBody):
     rate: Annotated[Text | None, Field(description="A count and a time, such as `10/1s`.")] = None
     burst: Annotated[int | None, Field(ge=0)] = None
     weights: Annotated[dict[str, int] | None, Field(max_length=1_000)] = None
+    all_keys: AllKeys = False
 
 
 class KeyBody(ReasonBody):
     """A key of a gate with limits for each key; empty: the gate itself."""
 
     key: Text = ""
+    all_keys: AllKeys = False
 
 
 class CancelBody(ReasonBody):

@@ -98,6 +98,7 @@ async def set_gate(world: TheWorld, caller: TheCaller, name: Name, body: GateBod
     """Change limits of a gate, over deployments too, until they are reset; other limits stay."""
     await world.client.set_gate(
         name, key=body.key, at_once=body.at_once, rate=body.rate, burst=body.burst, weights=body.weights,
+        all_keys=body.all_keys,
         reason=body.reason, by=caller.name,
     )  # fmt: skip
     return ordered(caller, name)
@@ -106,7 +107,9 @@ async def set_gate(world: TheWorld, caller: TheCaller, name: Name, body: GateBod
 @router.post("/{name}/reset", response_model=Ordered, status_code=202)
 async def reset_gate(world: TheWorld, caller: TheCaller, name: Name, body: KeyBody) -> Response:
     """Go back to the limits of the code."""
-    await world.client.reset_gate(name, key=body.key, reason=body.reason, by=caller.name)
+    await world.client.reset_gate(
+        name, key=body.key, all_keys=body.all_keys, reason=body.reason, by=caller.name
+    )
     return ordered(caller, name)
 
 

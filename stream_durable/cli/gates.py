@@ -28,6 +28,11 @@ Key = Annotated[
 ]
 
 
+AllKeys = Annotated[
+    bool, typer.Option("--all-keys", help="All keys, also those to come, where each has limits for itself.")
+]
+
+
 @app.callback()
 def _group() -> None:
     """Gates and circuit breakers: who is inside, and who waits."""
@@ -89,6 +94,7 @@ def set_gate(
     weights: Annotated[
         list[str] | None, typer.Option("--weight", help="KEY=N, where keys take turns; repeatable.")
     ] = None,
+    all_keys: AllKeys = False,
     reason: Reason = "",
     by: By = None,
     *,
@@ -102,21 +108,29 @@ def set_gate(
     limits: dict[str, Any] = {"at_once": at_once, "rate": rate, "burst": burst, "weights": found}
     change.make(
         f"change gate {name}",
-        lambda client: client.set_gate(name, key=key, reason=reason, by=who(by), **limits),
+        lambda client: client.set_gate(name, key=key, all_keys=all_keys, reason=reason, by=who(by), **limits),
         f"Asked to change {name}.",
     )
 
 
 @app.command("reset")
 @changes
-def reset_gate(name: Name, key: Key = "", reason: Reason = "", by: By = None, *, change: Change) -> None:
+def reset_gate(
+    name: Name,
+    key: Key = "",
+    all_keys: AllKeys = False,
+    reason: Reason = "",
+    by: By = None,
+    *,
+    change: Change,
+) -> None:
     """Go back to the limits of the code.
 
     Example: `stream-durable gates reset bank`
     """
     change.make(
         f"reset gate {name}",
-        lambda client: client.reset_gate(name, key=key, reason=reason, by=who(by)),
+        lambda client: client.reset_gate(name, key=key, all_keys=all_keys, reason=reason, by=who(by)),
         f"Asked to reset {name}.",
     )
 

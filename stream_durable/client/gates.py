@@ -8,6 +8,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from stream_durable.client.edge import Edge
+from stream_durable.client.gate_keys import set_keys
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.format import GATES
 from stream_durable.core.gate.breaker_state import OPEN
@@ -61,13 +62,16 @@ class GateOrders:
         rate: str | None = None,
         burst: int | None = None,
         weights: Mapping[str, int] | None = None,
+        all_keys: bool = False,
         reason: str = "",
         by: str = "",
     ) -> None:
         """Change limits of a gate; other limits stay. Kept over deployments, until `reset_gate`.
 
-        With limits for each key, `key` is the key to change. `by` and `reason` are kept and shown.
+        With limits for each key, `key` is the key to change, or `all_keys` changes all of them, also those to
+        come, in some seconds; a key's own change goes before it. `by` and `reason` are kept and shown.
         """
+        _check_keys(name, key, weights, all_keys=all_keys)
         count, rate_ms = (None, None) if rate is None else read_rate(rate)
         numbers = {"at_once": at_once, "rate": count, "the time of rate": rate_ms}
         _check(name, numbers, 1, COUNT_MAX)
@@ -80,12 +84,21 @@ class GateOrders:
         if change == GateChange():
             text = f"gate {name!r}: nothing is to change: give at_once=, rate=, burst= or weights="
             raise RejectedError("bad_gate", text)
+        if all_keys:
+            await set_keys(self._edge, name, change, reason=reason, by=by)
+            return
         gate = await self._known(name, key)
         message = SetGate(key=gate, id=uuid4().hex, format=GATES, change=change, by=by, reason=reason)
         await self._edge.send(message, f"change gate {name!r}")
 
-    async def reset_gate(self, name: str, *, key: str = "", reason: str = "", by: str = "") -> None:
-        """Go back to the limits of the code."""
+    async def reset_gate(
+        self, name: str, *, key: str = "", all_keys: bool = False, reason: str = "", by: str = ""
+    ) -> None:
+        """Go back to the limits of the code; with `all_keys` where all keys were changed together."""
+        _check_keys(name, key, None, all_keys=all_keys)
+        if all_keys:
+            await set_keys(self._edge, name, None, reason=reason, by=by)
+            return
         gate = await self._known(name, key)
         message = ResetGate(key=gate, id=uuid4().hex, format=GATES, by=by, reason=reason)
         await self._edge.send(message, f"reset gate {name!r}")
@@ -134,9 +147,15 @@ class GateOrders:
         if not fits(gate):
             raise RejectedError("bad_gate", f"gate {name[:128]!r}: the key is too long")
         if not key and await self._edge.ports.views.gate_get(gate) is None:
-            text = f"nothing has passed a gate {name!r}; where each key has limits, give the key"
+            text = f"nothing has passed a gate {name!r}; where each key has limits, give the key, or all keys"
             raise RejectedError("unknown_gate", text)
         return gate
+
+
+def _check_keys(name: str, key: str, weights: Mapping[str, int] | None, *, all_keys: bool) -> None:
+    if all_keys and (key or weights):
+        text = f"gate {name!r}: all_keys= goes without key= and weights="
+        raise RejectedError("bad_gate", f"{text}: it is of gates whose keys have limits each")
 
 
 def _check(name: str, numbers: Mapping[str, int | None], least: int, most: int) -> None:

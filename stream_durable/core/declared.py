@@ -1,7 +1,8 @@
 """Declarations of apps on the definitions topic beside workflows: rules for events, and for topics of others.
 
 A record for each rule, for each rule turned off, for the latest order of each act to a rule, for the latest
-skipped record of a binding in each partition, and for each app with the names of all rules. So a rule
+skipped record of a binding in each partition, for each app with the names of all rules, and for the limits of
+all keys of a gate. So a rule
 stays off over deployments, and a rule no longer declared goes on and is reported.
 """
 
@@ -16,6 +17,7 @@ from msgspec.structs import replace
 from stream_durable.core.bindings import Binding, Skip
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.format import FORMAT, Format
+from stream_durable.core.gate.limits import KeysChange
 from stream_durable.core.orders import Order, Orders
 from stream_durable.core.schedule.state import Off
 from stream_durable.core.triggers import Trigger
@@ -26,6 +28,7 @@ _OFF: Final = f"{_MARK}off"
 _ORDER: Final = f"{_MARK}order{_MARK}"
 _SKIP: Final = f"{_MARK}skip{_MARK}"
 _ROLL: Final = f"roll{_MARK}"
+_GATE: Final = f"gate{_MARK}"
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -53,6 +56,7 @@ _off = msgspec.json.Decoder(Off).decode
 _order = msgspec.json.Decoder(Order).decode
 _skip = msgspec.json.Decoder(Skip).decode
 _roll = msgspec.json.Decoder(Roll).decode
+_keys = msgspec.json.Decoder(KeysChange).decode
 
 
 def is_declaration(key: bytes | None) -> bool:
@@ -68,7 +72,7 @@ def rule_key(kind: str, name: str) -> str:
 class Declared:
     """All declarations read so far."""
 
-    __slots__ = ("_rolls", "by_event", "off", "orders", "rules", "skips")
+    __slots__ = ("_rolls", "by_event", "gates", "off", "orders", "rules", "skips")
 
     def __init__(self) -> None:
         """Know nothing yet."""
@@ -79,6 +83,8 @@ class Declared:
         self.orders: dict[str, Orders] = {}
         #: By key of a binding, and by partition.
         self.skips: dict[str, dict[int, Skip]] = {}
+        #: By name: what was changed last for all keys of a gate.
+        self.gates: dict[str, KeysChange] = {}
         self._rolls: dict[str, Roll] = {}
         #: The triggers that are on, by event.
         self.by_event: dict[str, list[Trigger]] = {}
@@ -94,6 +100,9 @@ class Declared:
         # Others read meanwhile: what they hold is replaced, and never changed.
         if key.startswith(_ROLL):
             self._rolls = _with(self._rolls, key.removeprefix(_ROLL), None if value is None else _roll(value))
+            return
+        if key.startswith(_GATE):
+            self.gates = _with(self.gates, key.removeprefix(_GATE), None if value is None else _keys(value))
             return
         if _ORDER in key:
             of, _, act = key.partition(_ORDER)
@@ -169,6 +178,11 @@ def ordered(key: str, act: RuleAct, order: Order) -> Declaration:
 def skipped(key: str, partition: int, skip: Skip) -> Declaration:
     """Return the record for letting a binding go past a record of a topic."""
     return f"{key}{_SKIP}{partition}".encode(), _encode(skip)
+
+
+def changed_keys(gate: str, keys: KeysChange) -> Declaration:
+    """Return the record for changing, or resetting, the limits of all keys of a gate."""
+    return f"{_GATE}{gate}".encode(), _encode(keys)
 
 
 def forgotten(key: str, partitions: Iterable[int]) -> list[Declaration]:

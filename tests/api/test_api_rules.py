@@ -197,6 +197,12 @@ def test_a_breaker_is_probed_and_a_gate_changed(site: Site) -> None:
     assert said(site.get("/gates/crm?key=acme")) == [("set", "local", "slow")]
     site.post("/gates/crm/reset", {"key": "acme"})
     assert site.ask("PATCH", f"{V1}/gates/crm", json={"key": "acme"}).json()["code"] == "bad_gate"
+    changed = {"all_keys": True, "at_once": 2, "reason": "sale"}
+    assert site.ask("PATCH", f"{V1}/gates/crm", json=changed).status_code == 202
+    assert ("set all keys", "local", "sale") in said(site.get("/gates/crm?key=acme"))
+    site.post("/gates/crm/reset", {"all_keys": True})
+    assert site.ask("PATCH", f"{V1}/gates/crm", json=changed | {"key": "acme"}).json()["code"] == "bad_gate"
+    assert refused(site, "/gates/bank/reset", {"all_keys": True}) == (404, "unknown_gate")
 
 
 def test_a_queue_is_drained_and_resumed(site: Site) -> None:

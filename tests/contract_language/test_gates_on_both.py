@@ -148,6 +148,26 @@ async def test_changed_limits_stay_until_they_are_reset(engine: Engine) -> None:
     assert last.step("go").status == "waiting"
 
 
+async def test_all_keys_are_changed_together_for_good(engine: Engine) -> None:
+    flow = Workflow("shop")
+    flow.wait_signal("go", "go")
+    flow.parallel("held", ["go"], gate=Gate("crm", at_once=1, per="input"))
+    runs = [await engine.start(flow, tenant) for tenant in ("a", "a", "b")]
+    await engine.until_idle()
+    assert sum(run.step("go").status == "waiting" for run in runs) == 2
+    await engine.set_gate("crm", all_keys=True, at_once=2, by="ann")
+    await engine.until_idle()
+    engine.restart()
+    runs += [await engine.start(flow, "c") for _ in range(3)]
+    await engine.until_idle()
+    assert sum(run.step("go").status == "waiting" for run in runs) == 5
+    found = {one.key: (one.limits_text, one.orders["set all keys"].by) for one in await engine.gates()}
+    assert found == dict.fromkeys(("a", "b", "c"), ("2 at once", "ann"))
+    await engine.reset_gate("crm", all_keys=True)
+    await engine.until_idle()
+    assert {one.limits_text for one in await engine.gates()} == {"1 at once"}
+
+
 async def test_a_queue_as_a_whole_with_lanes_by_priority(engine: Engine) -> None:
     flow, inside = Workflow("mails"), Inside(2)
     flow.add("post", inside.call, queue="mail")

@@ -128,7 +128,7 @@ know.
 WRITERS: Final = {
     "client": "run.pause run.resume run.reviewed step.cancel "
     "input.claim input.assign input.comment run.inquire later.cancel "
-    "gate.set gate.reset breaker.probe schedule.set schedule.pause schedule.resume schedule.delete schedule.trigger schedule.backfill",
+    "gate.set gate.reset gate.keys breaker.probe schedule.set schedule.pause schedule.resume schedule.delete schedule.trigger schedule.backfill",
     "client, ingress": "run.cancel run.retry step.skip held.complete held.fail run.change_held run.start_signal later.send input.answer step.complete step.fail step.heartbeat",
     "client, ingress, reconciler (of a message for later)": "run.signal channel.event channel.unkeyed",
     "client, ingress, reconciler (of a child)": "run.start",
@@ -193,7 +193,7 @@ _TYPES: Final = (
     ("AttemptCompleted", "object"), ("Call", "list"), ("Raw", "JSON"), ("Millis", "milliseconds"), ("tuple[", "list"), ("dict[", "object"), ("bool", "true or false"),
     ("Failure", "object"), ("int", "whole number"), ("Ordinal", "whole number"), ("Arrival", "whole number"), ("WaitAttempt", "whole number"),
     ("Format", "whole number"), ("Partition", "whole number"), ("float", "number"), ("str", "text"), ("Text", "text"), ("Comment", "text"),
-    ("RetryPolicy", "object"), ("StartRule", "object"), ("GateLimits", "object"), ("GateChange", "object"), ("Units", "whole number"),
+    ("RetryPolicy", "object"), ("StartRule", "object"), ("GateLimits", "object"), ("GateChange", "object"), ("KeysChange", "object"), ("Units", "whole number"),
     ("Moment", "milliseconds"), ("Plan", "object"), ("Scheduled", "list"),
     ("Deferrable", "`run.signal` or `channel.event`"),
 )  # fmt: skip

@@ -84,3 +84,62 @@ async def test_impossible_changes_are_refused(engine: Engine) -> None:
             await engine.set_gate("bank", **limits)
     with pytest.raises(RejectedError, match="give the key"):
         await engine.set_gate("mail", at_once=1)
+
+
+async def test_all_keys_are_changed_together_those_that_wait_and_those_to_come(engine: Engine) -> None:
+    flow, order = slow(Gate("crm", rate="1/1h", per="input"))
+    for tenant in ("a", "a", "b"):
+        await engine.start(flow, tenant)
+    await engine.advance("1s")
+    assert sorted(order) == ["a", "b"]
+    await engine.set_gate("crm", all_keys=True, rate="2/1h", burst=9, by="ann", reason="sale")
+    await engine.set_gate("crm", all_keys=True, rate="3/1h")
+    await engine.advance("1s")
+    assert sorted(order) == ["a", "a", "b"], "who waits for an hour is let in at once"
+    for _ in range(3):
+        await engine.start(flow, "new")
+    await engine.advance("1s")
+    assert order.count("new") == 3
+    texts = {gate.key: gate.limits_text for gate in await engine.gates()}
+    assert texts == dict.fromkeys(("a", "b", "new"), "3 in 3600000 ms, 9 more in a burst")
+    [(act, by)] = {(act, one.by) for gate in await engine.gates() for act, one in gate.orders.items()}
+    assert (act, by) == ("set all keys", "")
+
+
+async def test_a_key_s_own_change_goes_before_that_of_all_keys_and_each_is_reset_by_itself(
+    engine: Engine,
+) -> None:
+    flow, _ = slow(Gate("crm", at_once=1, per="input"))
+    for tenant in ("a", "b"):
+        await engine.start(flow, tenant)
+    await engine.advance("1s")
+    await engine.set_gate("crm", key="a", at_once=7)
+    await engine.set_gate("crm", all_keys=True, at_once=2)
+    await engine.advance("1s")
+
+    async def most() -> dict[str, int | None]:
+        await engine.advance("1s")
+        return {gate.key: gate.limits.at_once for gate in await engine.gates() if gate.limits is not None}
+
+    assert await most() == {"a": 7, "b": 2}
+    later, _ = slow(Gate("crm", at_once=5, per="input"))
+    engine.deploy(later)
+    await engine.start(later, "b")
+    assert await most() == {"a": 7, "b": 2}
+    await engine.reset_gate("crm", key="a")
+    assert await most() == {"a": 2, "b": 2}
+    await engine.reset_gate("crm", all_keys=True)
+    assert await most() == {"a": 1, "b": 5}
+    await engine.start(later, "c")
+    assert await most() == {"a": 1, "b": 5, "c": 5}
+
+
+async def test_all_keys_are_of_gates_with_limits_for_each_key(engine: Engine) -> None:
+    flow, _ = slow(Gate("bank", at_once=1))
+    await engine.start(flow, 0)
+    await engine.advance("1s")
+    with pytest.raises(RejectedError, match="there is no gate 'bank' whose keys have limits each"):
+        await engine.set_gate("bank", all_keys=True, at_once=2)
+    for options in ({"key": "a"}, {"weights": {"a": 2}}):
+        with pytest.raises(RejectedError, match="all_keys= goes without key= and weights="):
+            await engine.set_gate("bank", all_keys=True, **options)

@@ -14,7 +14,7 @@ from msgspec import Raw
 from property.world import MAY_ANSWER_AGAIN, World, fold_into, laws, lives
 from stream_durable.core.admission.rule import BatchRule, DebounceRule, SingleRule
 from stream_durable.core.failure import Failure
-from stream_durable.core.gate.limits import GateChange, GateLimits
+from stream_durable.core.gate.limits import GateChange, GateLimits, KeysChange
 from stream_durable.core.messages import (
     MESSAGE_TYPES,
     AttemptCompleted,
@@ -79,6 +79,10 @@ emitted = st.sampled_from([
     EmittedEvent(event="paid", event_key="k1"), EmittedSignal(run="run-2", signal="go", data=Raw(b"1")),
     EmittedStart(run="run-3", workflow="other", tags=("a",)),
 ])  # fmt: skip
+changed_keys = st.builds(
+    KeysChange, change=st.sampled_from([None, GateChange(at_once=2), GateChange(rate=3, burst=1)]),
+    at=st.integers(0, 3), id=st.sampled_from(["a", "b"]),
+)  # fmt: skip
 ended, ended_late = (
     AttemptCompleted(key=RUN, step="a", attempt=n, worker="w", output=Raw(b"1")) for n in (1, 3)
 )
@@ -115,6 +119,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     ]),
     "share": st.sampled_from(["", "k1", "k2"]), "units": st.sampled_from([None, 0, 1, 1_000_000_000]),
     "change": st.sampled_from([GateChange(at_once=1), GateChange(burst=0, weights={"k2": 9}), GateChange()]),
+    "keys": st.none() | changed_keys, "SetGateKeys.keys": changed_keys,
     "is_held": st.booleans(), "PlaceGiven.gate": st.sampled_from(["bank//", "bank//k1"]),
     "reset_ms": numbers, "gate": names, "is_ok": st.sampled_from([None, True, False]),
     "format": st.sampled_from([1, 2, (1 << 31) - 1]), "since": numbers, "by": names, "answer": raws,

@@ -17,7 +17,7 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.failure import Failure
 from stream_durable.core.format import ADMISSIONS, ASKS, GATES, LATER, READS, SCHEDULES
-from stream_durable.core.gate.limits import GateLimits
+from stream_durable.core.gate.limits import GateChange, GateLimits, KeysChange
 from stream_durable.core.ids import channel_id, partition_of
 from stream_durable.core.messages import (
     AdmissionAsked,
@@ -50,6 +50,7 @@ from stream_durable.core.messages import (
     ScheduleNext,
     ScheduleTimerFired,
     SendLater,
+    SetGateKeys,
     SetSchedule,
     SignalRun,
     StartRun,
@@ -288,6 +289,11 @@ def _charge(log: MemoryLog, i: int) -> None:
         key="desk//", run=run, step="charge", attempt=1, format=GATES, limits=limits, share=f"k{i % 3}"
     )
     log.add(entered, entered)
+    keyed = PlaceAsked(
+        key=f"crm//k{i % 3}", run=run, step="charge", attempt=1, format=GATES, limits=GateLimits(at_once=1)
+    )
+    change = KeysChange(at=i // 2 + 1, id="k", change=GateChange(at_once=1 + i % 2))
+    log.add(keyed, SetGateKeys(key=keyed.key, format=GATES, keys=change))
     if i < 6:
         log.add(GateLeft(key=bank, run=run, step="charge", attempt=1, is_ok=None if i < 2 else False))
     if i in (10, 11):

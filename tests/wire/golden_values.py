@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from golden_gates import KEYS, PLACES
 from msgspec import Raw
 
 from stream_durable.core.admission.rule import BatchRule, DebounceRule, SingleRule
 from stream_durable.core.effects import CancelAttempt, Command, Kept
 from stream_durable.core.failure import Failure
-from stream_durable.core.gate.limits import GateChange, GateLimits
 from stream_durable.core.messages import (
     AdmissionAsked,
     AdmissionBegun,
@@ -78,9 +78,6 @@ from stream_durable.core.messages import (
     MarkReviewed,
     PauseRun,
     PauseSchedule,
-    PlaceAsked,
-    PlaceGiven,
-    PlaceLeft,
     Plan,
     ProbeBreaker,
     ReadClosed,
@@ -540,23 +537,7 @@ MESSAGES += [
         next(one for one in MESSAGES if type(one) is AttemptReturned and one.call), is_not_carried=True
     ),
 ]
-LIMITS = GateLimits(at_once=10, rate=100, rate_ms=60_000, burst=20, weights={"gold": 3})
-PLACE: dict[str, Any] = {"key": "bank//", "run": RUN, "attempt": 2, "format": 2}
-MESSAGES += [
-    PlaceAsked(**PLACE, limits=GateLimits(at_once=2)),
-    PlaceAsked(**PLACE, step="charge", passes=1, limits=LIMITS, share="gold", priority=50, units=7),
-    PlaceLeft(**PLACE),
-    PlaceLeft(**PLACE, step="charge", passes=1, units=9),
-    PlaceGiven(key=RUN, attempt=2, gate="bank//", format=2),
-    PlaceGiven(key=RUN, step="charge", attempt=2, passes=1, gate="bank//gold", is_held=True, format=2),
-    SetGate(key="bank//", id="m9", format=2, change=GateChange(at_once=20)),
-    SetGate(
-        key="bank//gold", id="m9", format=2,
-        change=GateChange(at_once=20, rate=50, rate_ms=1_000, burst=0, weights={"gold": 5}),
-    ),
-    ResetGate(key="bank//", id="m10", format=2),
-    ProbeBreaker(key="bank", id="m11", format=2),
-]  # fmt: skip
+MESSAGES += PLACES
 TRIGGERED: dict[str, Any] = {
     "format": 2, "on": "order.created:order", "event": "order.created", "event_id": "m4",
 }  # fmt: skip
@@ -696,3 +677,4 @@ ORDERED = [
 MESSAGES += ORDERED
 REVIEW: dict[str, Any] = {"key": RUN, "id": "m12", "format": 2}
 MESSAGES += [MarkReviewed(**REVIEW), MarkReviewed(**REVIEW, by="Zoë", reason="paid by hand")]
+MESSAGES += KEYS

@@ -2535,6 +2535,12 @@ export interface components {
             weights?: {
                 [key: string]: number;
             } | null;
+            /**
+             * All Keys
+             * @description All keys of a gate with limits for each key.
+             * @default false
+             */
+            all_keys: boolean;
         };
         /** GateShown */
         GateShown: {
@@ -2711,6 +2717,12 @@ export interface components {
              * @default
              */
             key: string;
+            /**
+             * All Keys
+             * @description All keys of a gate with limits for each key.
+             * @default false
+             */
+            all_keys: boolean;
         };
         /** LogEntry */
         LogEntry: {

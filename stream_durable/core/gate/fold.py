@@ -21,6 +21,7 @@ from stream_durable.core.messages import (
     PlaceLeft,
     ResetGate,
     SetGate,
+    SetGateKeys,
 )
 from stream_durable.core.orders import noted
 from stream_durable.core.status import Outcome
@@ -51,12 +52,11 @@ def ask(gate: Gate, message: PlaceAsked, now: int, out: Effects) -> Outcome:
         if turn == place.turn:
             if key in gate.waiting:
                 return Outcome.DUPLICATE
+            gate.heed(message.limits, message.keys)
             _give(gate, key, place, out)
             return Outcome.APPLIED
         gate.leave(key)
-    if message.limits != gate.asked:
-        gate.asked = message.limits
-        gate.settle()
+    gate.heed(message.limits, message.keys)
     gate.wait(
         key,
         Place(turn, gate.next_ordinal(), now, message.share, message.priority, message.units),
@@ -98,6 +98,16 @@ def reset(gate: Gate, message: ResetGate, now: int, out: Effects) -> Outcome:
     return _settle(gate, now, out)
 
 
+def change_keys(gate: Gate, message: SetGateKeys, now: int, out: Effects) -> Outcome:
+    """Go by what was changed, or reset, for all keys."""
+    if gate.is_over:
+        return Outcome.LATE  # the next request brings it
+    if not message.keys.is_after(gate.keys):
+        return Outcome.DUPLICATE
+    gate.keys = message.keys
+    return _settle(gate, now, out)
+
+
 def fire(gate: Gate | Breaker, message: GateTimerFired, now: int, out: Effects) -> Outcome:
     """Handle a due time: somebody may pass, or a holder is asked after."""
     if isinstance(gate, Breaker):
@@ -108,8 +118,7 @@ def fire(gate: Gate | Breaker, message: GateTimerFired, now: int, out: Effects) 
     gate.is_touched = True
     out.timers["gate", gate.id, _TIMER] = None
     if gate.is_idle(now):
-        gate.last = 0
-        gate.line.forget()
+        gate.forget()
         return Outcome.APPLIED
     moment = max(now, message.due)
     _ask_after(gate, moment, out)
@@ -206,4 +215,5 @@ HANDLERS: Handlers = {
     PlaceLeft: _only(Gate, leave),
     SetGate: _only(Gate, change),
     ResetGate: _only(Gate, reset),
+    SetGateKeys: _only(Gate, change_keys),
 }

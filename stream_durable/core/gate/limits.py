@@ -7,6 +7,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from stream_durable.core.durations import Millis
+from stream_durable.core.ids import ID_BYTES_MAX
+
 #: So many weights at the most: they travel with each request to pass.
 WEIGHTS_MAX = 100
 #: The highest number of everything a gate counts.
@@ -60,3 +63,19 @@ class GateChange(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
             burst=self.burst if later.burst is None else later.burst,
             weights=self.weights | later.weights,
         )
+
+
+class KeysChange(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Limits of all keys of a gate that were changed, or reset, by a declaration."""
+
+    #: None: they were reset.
+    change: GateChange | None = None
+    #: When, and an id: the latest counts.
+    at: Millis
+    id: Annotated[str, Meta(min_length=1, max_length=ID_BYTES_MAX)]
+    by: Annotated[str, Meta(max_length=ID_BYTES_MAX)] = ""
+    reason: Annotated[str, Meta(max_length=2_000)] = ""
+
+    def is_after(self, other: KeysChange | None) -> bool:
+        """Return whether this one replaces the other."""
+        return other is None or (self.at, self.id) > (other.at, other.id)

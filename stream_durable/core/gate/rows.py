@@ -10,7 +10,7 @@ import msgspec
 
 from stream_durable.core.gate import breaker_state
 from stream_durable.core.gate.breaker_state import Breaker, State
-from stream_durable.core.gate.limits import GateChange, GateLimits
+from stream_durable.core.gate.limits import GateChange, GateLimits, KeysChange
 from stream_durable.core.gate.line import Place, PlaceKey
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.ids import CHILD_MARK
@@ -77,6 +77,7 @@ class _GateBody(msgspec.Struct, omit_defaults=True):
 
     asked: GateLimits
     change: GateChange | None = None
+    keys: KeysChange | None = None
     due: int | None = None
     full: int = 0
     last: int = 0
@@ -121,7 +122,9 @@ def thaw(key: str, partition: int, parts: Parts, graphs: object) -> Gate | Break
 def _write_gate(gate: Gate, rows: Rows) -> None:
     key, partition, line = gate.id, gate.partition, gate.line
     if gate.is_touched:
-        body = _GateBody(gate.asked, gate.change, gate.due, gate.full, gate.last, line.now, gate.orders)
+        body = _GateBody(
+            gate.asked, gate.change, gate.keys, gate.due, gate.full, gate.last, line.now, gate.orders
+        )  # fmt: skip
         rows.of(GateRow).append(GateRow(key, partition, None if gate.is_over else _encode(body)))
     places = rows.of(PlaceRow)
     for run, step in gate.touched_places:
@@ -149,7 +152,7 @@ def _thaw_gate(
 ) -> Gate:
     gate = Gate(key, partition)
     stored = _gate_body(body)
-    gate.asked, gate.change, gate.due = stored.asked, stored.change, stored.due
+    gate.asked, gate.change, gate.keys, gate.due = stored.asked, stored.change, stored.keys, stored.due
     gate.full, gate.last, gate.line.now = stored.full, stored.last, stored.now
     gate.orders = stored.orders
     found: list[tuple[PlaceKey, Place, bool]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 
-from stream_durable.core.gate.limits import GateChange, GateLimits
+from stream_durable.core.gate.limits import GateChange, GateLimits, KeysChange
 from stream_durable.core.gate.line import FAR, Line, Place, PlaceKey
 from stream_durable.core.ids import CHILD_MARK
 from stream_durable.core.orders import Orders
@@ -38,6 +38,7 @@ class Gate:
         "id",
         "inside",
         "is_touched",
+        "keys",
         "last",
         "limits",
         "line",
@@ -51,8 +52,10 @@ class Gate:
         """Create an unused gate."""
         self.id = key
         self.partition = partition
-        #: The limits of the last definition that asked; what was changed since; and what follows from both.
+        #: The limits of the last definition that asked; what was changed for all keys, and for this one; and
+        #: what follows from these.
         self.asked = GateLimits()
+        self.keys: KeysChange | None = None
         self.change: GateChange | None = None
         self.limits = GateLimits()
         #: The latest order of each act.
@@ -80,7 +83,7 @@ class Gate:
     @property
     def is_over(self) -> bool:
         """Whether nothing is left to remember."""
-        return not (self.last or self.change or self.due)
+        return not (self.last or self.change or self.due or self.orders)
 
     def restore(self, places: list[tuple[PlaceKey, Place, bool]], shares: dict[str, int]) -> None:
         """Restore the stored state, in the order of ordinals."""
@@ -92,9 +95,27 @@ class Gate:
         ]
         heapify(self._leases)
 
+    def heed(self, asked: GateLimits, keys: KeysChange | None) -> None:
+        """Go by the limits of a request to pass."""
+        is_news = keys is not None and keys.is_after(self.keys)
+        if asked != self.asked or is_news:
+            self.asked, self.keys = asked, keys if is_news else self.keys
+            self.is_touched = True
+            self.settle()
+
+    def forget(self) -> None:
+        """Forget all about a key that nobody uses."""
+        self.last = 0
+        self.keys = None
+        self.settle()
+        self.line.forget()
+
     def settle(self) -> None:
         """Compute the limits in force from those asked for and those changed."""
-        self.limits = self.asked if self.change is None else self.change.applied(self.asked)
+        limits = self.asked
+        if self.keys is not None and self.keys.change is not None:
+            limits = self.keys.change.applied(limits)
+        self.limits = limits if self.change is None else self.change.applied(limits)
         self.line.weights = self.limits.weights
 
     def next_ordinal(self) -> int:

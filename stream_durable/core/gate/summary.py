@@ -9,7 +9,10 @@ from stream_durable.core.gate.limits import GateLimits
 from stream_durable.core.gate.rows import thaw
 from stream_durable.core.gate.state import gate_id
 from stream_durable.core.ids import CHILD_MARK
-from stream_durable.core.orders import Orders
+from stream_durable.core.orders import Order, Orders
+
+#: Acts of orders for all keys of a gate.
+SET_KEYS, RESET_KEYS = "set all keys", "reset all keys"
 
 
 class GateSummary(NamedTuple):
@@ -113,7 +116,11 @@ def summary_of(gate_id: str, body: bytes, waiting: int, inside: int, now: int) -
             orders=gate.orders,
         )
     name, _, key = gate_id.partition(CHILD_MARK)
+    orders, keys = gate.orders, gate.keys
+    if keys is not None:
+        act = RESET_KEYS if keys.change is None else SET_KEYS
+        orders = {**orders, act: Order(keys.at, keys.by, keys.reason)}
     return GateSummary(
         name, "full" if waiting else "free", 0, gate.due, 0, 0, waiting, "gate", key, inside, gate.limits,
-        gate.asked, gate.orders,
+        gate.asked, orders,
     )  # fmt: skip

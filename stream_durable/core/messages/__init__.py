@@ -91,6 +91,7 @@ from stream_durable.core.messages.gate import (
     ProbeBreaker,
     ResetGate,
     SetGate,
+    SetGateKeys,
 )
 from stream_durable.core.messages.inquiries import InquireRun
 from stream_durable.core.messages.later import (
@@ -245,6 +246,7 @@ AnyMessage = (
     | RunFollowed
     | RequestDoubted
     | MarkReviewed
+    | SetGateKeys
 )
 
 #: The types of messages in this order.
@@ -270,8 +272,8 @@ __all__ = [
     "ReadMessage", "ReadOpened", "RequestDoubted", "ResetGate", "ResumeRun", "ResumeSchedule", "RetryRun",
     "ReviewMessage", "RulesDeclared", "RunAdmitted", "RunContinued", "RunFollowed", "RunMerged",
     "RunMessage", "RunTimerFired", "ScheduleFact", "ScheduleMessage", "ScheduleNext", "ScheduleOrder",
-    "ScheduleTimerFired", "Scheduled", "ScheduledRunEnded", "SendLater", "SetGate", "SetSchedule",
-    "SignalRun", "SkipStep", "SleepUntil", "StartRun", "StartScheduled", "StartTriggered",
+    "ScheduleTimerFired", "Scheduled", "ScheduledRunEnded", "SendLater", "SetGate", "SetGateKeys",
+    "SetSchedule", "SignalRun", "SkipStep", "SleepUntil", "StartRun", "StartScheduled", "StartTriggered",
     "StartWithSignal", "TakeOpened", "Text", "TriggerSchedule", "UndeclareSchedule", "WaitAttempt",
     "WaitChecked", "WaitClosed", "WaitOpened",
 ]  # fmt: skip

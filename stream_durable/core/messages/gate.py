@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, field
 
 from stream_durable.core.format import Format
-from stream_durable.core.gate.limits import GateChange, GateLimits, Units
+from stream_durable.core.gate.limits import GateChange, GateLimits, KeysChange, Units
 from stream_durable.core.messages.fields import Comment, Millis, OptionalText, Ordinal, Text
 from stream_durable.core.messages.message import Kind, Message
 from stream_durable.core.messages.run import RunMessage
@@ -82,6 +82,8 @@ class PlaceAsked(GateMessage, kw_only=True, tag="gate.enter"):
     priority: Annotated[int, Meta(ge=-100, le=100)] = 0
     #: What the call costs of the rate; None: 1.
     units: Units | None = None
+    #: What was changed last for all keys of the gate, as far as known at publication.
+    keys: KeysChange | None = None
 
 
 class PlaceLeft(GateMessage, kw_only=True, tag="gate.exit"):
@@ -116,6 +118,14 @@ class SetGate(GateOrder, kw_only=True, tag="gate.set"):
 
 class ResetGate(GateOrder, kw_only=True, tag="gate.reset"):
     """Let a gate go by what definitions say."""
+
+
+class SetGateKeys(GateMessage, kw_only=True, tag="gate.keys"):
+    """Tell one key what was changed, or reset, for all keys of its gate."""
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    keys: KeysChange
 
 
 class ProbeBreaker(GateOrder, kw_only=True, tag="breaker.probe"):
