@@ -32,7 +32,7 @@ from stream_durable.core.messages import (
 from stream_durable.core.run.rows import AttemptRow, attempt_rows
 from stream_durable.core.status import Outcome
 from stream_durable.engine import outbox
-from stream_durable.engine.backlog import parted
+from stream_durable.engine.backlog import Commands, parted
 from stream_durable.engine.cache import Cache
 from stream_durable.engine.partition import Partition, Row, fingerprint
 from stream_durable.ports import DeadRow, Keys, Outgoing, Record, Share, TimerRow
@@ -91,20 +91,26 @@ class Folding:
         "last",
         "letters",
         "partition",
+        "row",
+        "said",
         "touched",
     )
 
-    def __init__(self, partition: Partition) -> None:
-        """Begin where the partition stands."""
+    def __init__(self, partition: Partition, before: Share | None = None) -> None:
+        """Begin where the partition stands, or where the share before stands that is being saved."""
         self.partition = partition
-        self.clock = partition.clock
-        self.effects = Effects(partition.format)
+        stands = before or partition
+        self.clock = stands.clock
+        self.effects = Effects(stands.format)
         self.touched: dict[tuple[Kind, str], Entity] = {}
         self.evidence = Evidence([], [], [], [], [])
         self.exceptions = 0
         self.dead: list[DeadRow] = []
         self.letters: list[Outgoing] = []
         self.last: Record | None = None
+        #: What was published before the state is saved, and the outbox row to keep it.
+        self.said: list[Outgoing] = []
+        self.row = Row()
 
 
 class Finished(NamedTuple):
@@ -118,8 +124,8 @@ class Finished(NamedTuple):
     types: Sequence[int] = ()
     #: The outbox row that keeps the messages, if there are any.
     row: Row | None = None
-    #: How many messages, the first ones, may be published while this is being saved.
-    ahead: int = 0
+    #: Whether commands or messages are published after the save only: nothing later may go ahead of them.
+    has_more: bool = False
     #: Steps that were held, and decisions about held steps, to be counted.
     reviews: Sequence[str] | None = None
 
@@ -161,12 +167,14 @@ def fold_records(  # noqa: C901 - the hottest loop there is: a call less for eac
     refused: Refused,
     partition_count: int,
     load_max: int = 1 << 62,
+    foldings: dict[int, Folding] | None = None,
 ) -> list[Folding]:
-    """Fold decoded records until their effects weigh too much for a batch.
+    """Fold decoded records until their effects weigh too much for a batch; go on with `foldings`.
 
     Entities change in place; raises `Unfoldable` after a possibly half-made change.
     """
-    foldings: dict[int, Folding] = {}
+    if foldings is None:
+        foldings = {}
     load = 0
     held = {kind: cache.of(kind) for kind in KINDS}
     for record, message in reads:
@@ -208,29 +216,44 @@ def fold_records(  # noqa: C901 - the hottest loop there is: a call less for eac
     return list(foldings.values())
 
 
+def take_ahead(folding: Folding) -> list[Outgoing]:
+    """Return the messages to publish before the state is saved: those not returned before."""
+    _date(folding)
+    messages = outbox.take_ahead(folding.effects, folding.partition.id)
+    folding.said += messages
+    return messages
+
+
+def _date(folding: Folding) -> None:
+    """Put the generation of the log into commands: readers of another one drop them."""
+    if folding.partition.generation:
+        for _, command in folding.effects.commands:
+            if type(command) is Command:
+                command.generation = folding.partition.generation
+
+
 def finish(folding: Folding, *, holds_back: bool = False) -> Finished:
     """Convert a partition's folded records to the share to save, with messages to publish.
 
     With `holds_back`, commands of runs about to begin are saved apart, and not published.
     """
     share = state_of(folding)
-    if share.generation:
-        for _, command in folding.effects.commands:
-            if type(command) is Command:
-                command.generation = share.generation
+    _date(folding)
+    held: Commands = []
     if holds_back:
         folding.effects.commands, held = parted(folding.effects.commands)
         if held:
             share.held, share.held_count = outbox.pack(outbox.commands(held, share.partition)), len(held)
-    messages = outbox.outgoing(folding.effects, share.partition) + folding.letters
-    row = None
+    effects, evidence, row = folding.effects, folding.evidence, None
+    messages = folding.said + outbox.outgoing(effects, share.partition) + folding.letters
     if messages:
         share.outbox = outbox.pack(messages)
-        row = Row(share.from_offset, len(share.outbox))
-    ahead = outbox.ahead(folding.effects)
-    reviews = folding.effects.reviews
-    evidence = folding.evidence
-    return Finished(share, messages, folding.touched, evidence.outcomes, evidence.types, row, ahead, reviews)
+        row = folding.row
+        row.from_offset, row.bytes = share.from_offset, len(share.outbox)
+    has_more = bool(held or effects.commands or effects.messages)
+    return Finished(
+        share, messages, folding.touched, evidence.outcomes, evidence.types, row, has_more, effects.reviews
+    )
 
 
 def state_of(folding: Folding) -> Share:

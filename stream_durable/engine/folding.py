@@ -64,14 +64,25 @@ class Folder:
             )
         return lacking, left
 
+    def is_ready_for(self, reads: list[batch.Read]) -> bool:
+        """Whether records can be folded at once: all that they concern is known and in memory."""
+        known = self._refusals.known
+        return not self.missing(reads) and not batch.unclear(reads, self._definitions.graph, known)
+
     def fold(
-        self, reads: list[batch.Read], partitions: Mapping[int, Partition]
+        self,
+        reads: list[batch.Read],
+        partitions: Mapping[int, Partition],
+        foldings: dict[int, batch.Folding] | None = None,
     ) -> list[batch.Folding] | None:
-        """Fold what was read; None: a record was set aside, and all has to be loaded and folded again."""
+        """Fold what was read; None: a record was set aside, and all has to be loaded and folded again.
+
+        With `foldings`, go on with them.
+        """
         try:
             return batch.fold_records(
                 reads, partitions, self._cache, self._definitions.graph, self._refusals.known,
-                self._partition_count, self._load_max,
+                self._partition_count, self._load_max, foldings,
             )  # fmt: skip
         except batch.Unfoldable as error:
             # What may have been changed by half is read anew.

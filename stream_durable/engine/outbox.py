@@ -46,14 +46,12 @@ def commands(asked: Iterable[tuple[str, Command | CancelAttempt]], partition: in
 
 
 def outgoing(effects: Effects, partition: int) -> list[Outgoing]:
-    """Return the records that effects ask for, in order: commands, events to waiting runs, others.
+    """Return the records that effects ask for, in order: commands, public events, messages, emitted records.
 
     Commands and lifecycle events of an entity go to the partition it lives in: the topics have the
     same number of partitions and the same partitioner.
     """
     messages = commands(effects.commands, partition)
-    woken = _woken(effects)
-    messages += map(_message, effects.messages[:woken])
     messages += [
         Outgoing(COMMANDS + lane, chosen, command.run.encode(), inbox.encode(command))
         for lane, chosen, command in effects.redirected
@@ -68,20 +66,25 @@ def outgoing(effects: Effects, partition: int) -> list[Outgoing]:
         )
         for event in effects.events
     ]
-    messages += map(_message, effects.messages[woken:])
+    messages += map(_message, effects.messages)
     if effects.publications:
         messages += map(_record, effects.publications)
     return messages
 
 
-def ahead(effects: Effects) -> int:
-    """Return how many of these records, the first ones, may be published while the state is being saved.
+def take_ahead(effects: Effects, partition: int) -> list[Outgoing]:
+    """Take out of effects what may be published before the state is saved, and return the records.
 
-    Commands that ask for attempts, and the first messages if they are events to waiting runs.
+    The first commands if they ask for attempts, then, with no command left, the first messages if they are
+    events to waiting runs: what is left is published after them, in order.
     """
     asked = effects.commands
     count = next((i for i, (_, one) in enumerate(asked) if type(one) is not Command), len(asked))
-    return count + _woken(effects) if count == len(asked) else count
+    messages, effects.commands = commands(asked[:count], partition), asked[count:]
+    if not effects.commands and (woken := _woken(effects)):
+        messages += map(_message, effects.messages[:woken])
+        del effects.messages[:woken]
+    return messages
 
 
 def _woken(effects: Effects) -> int:

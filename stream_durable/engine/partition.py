@@ -14,7 +14,7 @@ class Row:
 
     __slots__ = ("ahead", "bytes", "from_offset", "under_way")
 
-    def __init__(self, from_offset: int, size: int) -> None:
+    def __init__(self, from_offset: int = 0, size: int = 0) -> None:
         """Begin with nothing published."""
         self.from_offset = from_offset
         self.bytes = size

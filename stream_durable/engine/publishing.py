@@ -58,11 +58,11 @@ class Publishing:
         """Whether everything saved is published."""
         return not self._rows
 
-    def begin(self, partition: Partition, row: Row, messages: list[Outgoing], ahead: int) -> None:
-        """Publish the first `ahead` messages of a row while it is being saved."""
-        row.ahead = ahead
+    def begin(self, partition: Partition, row: Row, messages: list[Outgoing]) -> None:
+        """Publish the first messages of a row, or the next ones, before it is saved."""
+        row.ahead += len(messages)
         row.under_way += 1
-        self.say(messages[:ahead], lambda: self._delivered(partition, row))
+        self.say(messages, lambda: self._delivered(partition, row))
 
     def add(self, partition: Partition, row: Row, messages: list[Outgoing]) -> None:
         """Publish a saved row, except messages published ahead."""

@@ -24,6 +24,7 @@ from stream_durable.engine import batch
 from stream_durable.engine.backlog import Backlog
 from stream_durable.engine.cache import Cache
 from stream_durable.engine.folding import Folder
+from stream_durable.engine.following import AHEAD_MAX, Follower, Following
 from stream_durable.engine.holds import Holds
 from stream_durable.engine.isolation import Isolation, Refusals
 from stream_durable.engine.loading import Loads
@@ -59,8 +60,8 @@ from stream_durable.wire.verdicts import CRASHES, Verdict
 
 _log = logger(__name__)
 
-#: Larger batches publish nothing ahead: two bursts are more requests, and there it is CPU that counts.
-_AHEAD_MAX = 50
+#: After so many batches, each folded while the one before was saved, others may save.
+_IN_A_ROW_MAX = 100
 _OTHER_RECORD = "the record before the offset we stand at is not the one that was folded"
 
 
@@ -90,8 +91,6 @@ class Reconciler:
         self._settings = settings
         self._metrics = metrics
         self._partitions: dict[int, Partition] = {}
-        #: As they were when what is folded now was taken: taken over again, a partition is fetched anew.
-        self._reading: dict[int, Partition] = {}
         #: Being given up: not to be taken over once more, whatever is seen of them.
         self._leaving: frozenset[int] = frozenset()
         self._cache = Cache(settings.cache_bytes_max)
@@ -118,7 +117,7 @@ class Reconciler:
         self._isolation = Isolation(store, settings.stall_takeovers_max)
         metrics.partitions_held.set_function(lambda: len(self.held()))
         self._watch = Watch(
-            log, store, self._partitions, self._lost, self._fenced, self._take_again,
+            log, store, self._partitions, self._take_again, self._fenced, self._take_again,
             self._holds.__contains__,
         )  # fmt: skip
         self._presence = Presence(store, self._partitions, self._takeovers)
@@ -132,6 +131,9 @@ class Reconciler:
         # What the steps that one batch begins may weigh, beside what they weigh for being steps.
         load_max = settings.batch_bytes_max + STEP_LOAD * settings.batch_records_max
         self._folder = Folder(store, definitions, self._cache, self._refusals, partition_count, load_max)
+        self._follower = Follower(
+            log, self._partitions, self._folder, lambda: self._watch.is_fresh, self._hear, self._publish_ahead
+        )
         #: Whether the group has taken us in, with partitions or to stand by.
         self.is_member = False
 
@@ -173,11 +175,11 @@ class Reconciler:
 
     async def _consume(self) -> None:
         while True:
-            event = await self._log.next()
+            event = await self._follower.next()
             if isinstance(event, list):
-                self._reading = dict(self._partitions)
-                for records in batch.sliced(event, self._settings.batch_bytes_max):
-                    await self._apply_whole(records)
+                slices = list(batch.sliced(event, self._settings.batch_bytes_max))
+                for records in slices:
+                    await self._apply_whole(records, follows=records is slices[-1])
             elif isinstance(event, Assigned):
                 self.is_member = True
                 self._takeovers.given(event.partitions)
@@ -191,7 +193,7 @@ class Reconciler:
                 self._let_go(event.partitions)
                 self._leaving = frozenset()
             elif isinstance(event, LogLost):
-                self._lost(event.partition, "the log does not hold the offset we stand at")
+                self._take_again(event.partition, "the log does not hold the offset we stand at")
             else:
                 assert_never(event)
 
@@ -215,25 +217,20 @@ class Reconciler:
         self._timers.drop(gone)
         self._metrics.partitions_owned.set(len(self._partitions))
 
-    def _lost(self, partition: int, reason: str) -> None:
-        """Stop folding a partition with a replaced log, and find out how to go on."""
+    def _take_again(self, partition: int, lost: str | None = None) -> None:
+        """Take over a partition once more, requesting outstanding work again.
+
+        `lost` says why its log is not the one that was read: how to go on is found out first.
+        """
         if partition in self._leaving:
             return
         self._log.stop_fetching(partition)
         self._let_go([partition])
-        self._takeovers.begin([partition], lost=reason)
+        self._takeovers.begin([partition], lost=lost)
 
-    def _take_again(self, partition: int) -> None:
-        """Take over a partition once more, requesting outstanding work again."""
-        if partition in self._leaving:
-            return
-        self._log.stop_fetching(partition)
-        self._let_go([partition])
-        self._takeovers.begin([partition])
-
-    async def _apply_whole(self, records: list[Record]) -> None:
+    async def _apply_whole(self, records: list[Record], *, follows: bool) -> None:
         """Apply arrived records; a stop meanwhile waits for the end, so that the saved state is known."""
-        applying = asyncio.ensure_future(self._apply(records))
+        applying = asyncio.ensure_future(self._apply(records, follows=follows))
         try:
             await asyncio.shield(applying)
         except asyncio.CancelledError:
@@ -241,17 +238,24 @@ class Reconciler:
             applying.cancel()
             raise
 
-    async def _apply(self, records: list[Record]) -> None:
-        """Read, load, fold, save and hand over for publishing what has arrived."""
-        self._clock.hear(records[-1].time)
-        self._backlog.hear(records)
+    async def _apply(self, records: list[Record], *, follows: bool) -> None:
+        """Read, load, fold, save and hand over for publishing what has arrived.
+
+        With `follows`, nothing that has arrived is left to be applied after it.
+        """
+        self._hear(records)
         async with self._writing:
             reads = self._folder.read(self._current(records))
             cautious = {p.id for p in self._partitions.values() if p.cautious}
             suspects = [r for r in reads if r.record.partition in cautious]
             trusted = [r for r in reads if r.record.partition not in cautious]
-            await self._apply_reads(trusted, ahead=len(trusted) <= _AHEAD_MAX and self._watch.is_fresh)
+            follows = follows and not cautious and len(records) <= AHEAD_MAX
+            await self._apply_reads(trusted, follows=follows)
             await self._fold_one_by_one(suspects)
+
+    def _hear(self, records: list[Record]) -> None:
+        self._clock.hear(records[-1].time)
+        self._backlog.hear(records)
 
     async def _fold_one_by_one(self, reads: list[batch.Read]) -> None:
         """Fold the records of partitions without progress separately, after those of the others."""
@@ -265,33 +269,58 @@ class Reconciler:
             partition.cautious = max(0, partition.cautious - 1)
             await self._apply_reads([r])
 
-    async def _apply_reads(self, reads: list[batch.Read], *, ahead: bool = False) -> None:
-        """Apply records; with `ahead`, publish resulting commands during the save."""
+    async def _apply_reads(self, reads: list[batch.Read], *, follows: bool = False) -> None:
+        """Apply records; with `follows`, publish ahead, and go on folding while a batch is saved."""
+        foldings, batches = None, 0
         while reads:
-            self._folder.has_loaded = False
-            left = await self._prepare(reads)
-            if isinstance(left, StatementError):
-                await self._apply_less(reads, left)
-                return
-            # While we waited, partitions may have been taken away, or held at one of these records.
-            owned = {p.id: p for p in self._partitions.values() if self._reading.get(p.id) is p}
-            reads = [r for r in reads if (p := owned.get(r.record.partition)) and p.is_due(r.record)]
-            foldings = self._folder.fold(reads[: left.before(reads)] if left else reads, self._partitions)
-            if not foldings:
-                continue
-            if any(folding.effects.has_early_timer for folding in foldings):
-                self._clock.was_early()
+            if foldings is None:
+                self._folder.has_loaded = False
+                left = await self._prepare(reads)
+                if isinstance(left, StatementError):
+                    await self._apply_less(reads, left)
+                    return
+                # While we waited, partitions may have been taken away, or held at one of these records.
+                reads = self._follower.owned(reads)
+                foldable = reads[: left.before(reads)] if left else reads
+                foldings = self._folder.fold(foldable, self._partitions) or None
+                if foldings is None:
+                    continue
+            count = sum(len(folding.evidence.offsets) for folding in foldings)
+            ahead = follows and self._watch.is_fresh and not self._folder.has_loaded
             lost = [folding for folding in foldings if folding.effects.lost_queues]
-            await self._redrive.note(folding.partition for folding in lost)
-            await resolve(foldings, self._definitions)
-            finished = [batch.finish(f, holds_back=self._backlog.holds(f.partition)) for f in foldings]
-            refused = await self._saving.save(finished, ahead=ahead and not self._folder.has_loaded)
-            for folding in lost if refused is None else ():
-                self._redrive.begin(folding.partition, folding.effects.lost_queues)
-            folded = sum(len(folding.evidence.offsets) for folding in foldings)
+            finished = await self._finish(foldings, lost, ahead=ahead)
+            following = Following(finished)
+            batches += 1
+            if ahead and count == len(reads) and batches < _IN_A_ROW_MAX:
+                refused = await self._follower.save(self._saving.save(finished), following)
+            else:
+                refused = await self._saving.save(finished)
+            if refused is not None or following.is_broken:
+                self._cache.forget_partitions(following.foldings)
+            foldings = None
             if refused is not None:
-                await self._apply_less(reads[:folded], refused)
-            reads = reads[folded:]
+                await self._apply_less(reads[:count], refused)
+            else:
+                for folding in lost:
+                    self._redrive.begin(folding.partition, folding.effects.lost_queues)
+                foldings = following.owned(self._partitions)
+            reads = self._follower.owned(reads[count:] + following.reads)
+
+    async def _finish(
+        self, foldings: list[batch.Folding], lost: list[batch.Folding], *, ahead: bool
+    ) -> list[batch.Finished]:
+        """Convert what was folded to what is saved, and with `ahead` publish what may go before."""
+        if any(folding.effects.has_early_timer for folding in foldings):
+            self._clock.was_early()
+        await self._redrive.note(folding.partition for folding in lost)
+        await resolve(foldings, self._definitions)
+        for folding in foldings if ahead else ():
+            self._publish_ahead(folding)
+        return [batch.finish(f, holds_back=self._backlog.holds(f.partition)) for f in foldings]
+
+    def _publish_ahead(self, folding: batch.Folding) -> None:
+        if not self._backlog.holds(folding.partition) and (messages := batch.take_ahead(folding)):
+            self._publishing.begin(folding.partition, folding.row, messages)
 
     async def _apply_less(self, reads: list[batch.Read], refused: StatementError) -> None:
         """Apply half of the unsaved records, then the rest, until an unstorable record is alone."""
@@ -312,7 +341,7 @@ class Reconciler:
         current = []
         expected: dict[int, int] = {}
         for record in records:
-            partition = self._reading.get(record.partition)
+            partition = self._follower.reading.get(record.partition)
             if partition is None or self._partitions.get(record.partition) is not partition:
                 continue
             if partition.awaits is not None:
@@ -322,14 +351,14 @@ class Reconciler:
             if record.offset >= expected.get(record.partition, partition.next_offset):
                 if partition.verify_offset is not None:
                     # It would have come before this one.
-                    self._lost(record.partition, _OTHER_RECORD)
+                    self._take_again(record.partition, _OTHER_RECORD)
                     continue
                 expected[record.partition] = record.offset + 1
                 current.append(record)
             elif record.offset == partition.verify_offset:
                 partition.verify_offset = None
                 if fingerprint(record) != partition.fingerprint:
-                    self._lost(record.partition, _OTHER_RECORD)
+                    self._take_again(record.partition, _OTHER_RECORD)
         return [r for r in current if r.partition in self._partitions]
 
     async def _prepare(self, reads: list[batch.Read]) -> Loads | StatementError:

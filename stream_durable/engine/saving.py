@@ -61,15 +61,12 @@ class Saving:
         self._survived = survived
         self._backlog = backlog
 
-    async def save(self, finished: list[batch.Finished], *, ahead: bool = False) -> StatementError | None:
+    async def save(self, finished: list[batch.Finished]) -> StatementError | None:
         """Save all shares, however long the database is away; return why not, if a smaller batch may pass.
 
-        What is not saved then is forgotten, and has to be folded again. With `ahead`, commands are published
-        meanwhile.
+        What is not saved then is forgotten, and has to be folded again.
         """
         started, delay = time.perf_counter(), _FIRST_SECONDS
-        if ahead:
-            self._publish_ahead(finished)
         while finished:
             refused, missed = None, False
             try:
@@ -94,12 +91,6 @@ class Saving:
         self._metrics.batches.inc()
         self._metrics.cache_bytes.set(self._cache.bytes)
         return None
-
-    def _publish_ahead(self, finished: list[batch.Finished]) -> None:
-        for f in finished:
-            partition = self._partitions.get(f.share.partition)
-            if f.ahead and f.row is not None and partition is not None:
-                self._publishing.begin(partition, f.row, f.messages, f.ahead)
 
     def _give_up(self, finished: list[batch.Finished]) -> None:
         """Forget unsaved changes, and remember acknowledged messages."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from typing import Any
 
@@ -15,11 +16,13 @@ class Held:
     Lock-free, since each count has one writer: concurrent changes lose nothing.
     """
 
-    __slots__ = ("_bytes_in", "_bytes_out", "_records_in", "_records_out")
+    __slots__ = ("_bytes_in", "_bytes_out", "_records_in", "_records_out", "taken")
 
     def __init__(self) -> None:
         """Hold nothing."""
         self._records_in = self._bytes_in = self._records_out = self._bytes_out = 0
+        #: Set whenever records are taken.
+        self.taken = threading.Event()
 
     @property
     def records(self) -> int:
@@ -40,6 +43,7 @@ class Held:
         """Subtract taken records; called by the receiving thread."""
         self._records_out += len(records)
         self._bytes_out += _bytes_of(records)
+        self.taken.set()
 
 
 def _bytes_of(records: list[Record]) -> int:
@@ -78,7 +82,20 @@ class Arrivals:
         """Wait for the next events."""
         while not self._moves and not self._events:
             await self._arrival()
-        return self._moves.popleft() if self._moves else self._joined(self._events.popleft())
+        if self._moves:
+            return self._moves.popleft()
+        event = self._events.popleft()
+        if isinstance(event, list):
+            self._join(event)
+        return event
+
+    async def records(self) -> list[Record]:
+        """Wait for records to come next, and leave other events where they are."""
+        while self._moves or not self._events or not isinstance(event := self._events[0], list):
+            await self._arrival()
+        self._events.popleft()
+        self._join(event)
+        return event
 
     async def moved(self) -> Assigned | Revoked:
         """Wait until partitions are given or taken away, and leave records where they are."""
@@ -92,13 +109,13 @@ class Arrivals:
         self._arrived.clear()
         await self._arrived.wait()
 
-    def _joined(self, event: LogEvent) -> LogEvent:
-        while isinstance(event, list) and self._events and len(event) < self._records_max:
+    def _join(self, records: list[Record]) -> None:
+        """Add records that have arrived right behind these."""
+        while self._events and len(records) < self._records_max:
             if not isinstance(following := self._events[0], list):
                 break
-            event += following
+            records += following
             self._events.popleft()
-        return event
 
     def drop(self, gone: set[int]) -> list[Record]:
         """Drop unread records of partitions and return them: a second read would mix with them."""

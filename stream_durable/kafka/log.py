@@ -5,11 +5,9 @@ the engine's takeover of the partition, at the offset and leader epoch in its ro
 would race the client's own lookup.)
 
 One thread owns the consumer and makes every call on it: polls, callbacks and the engine's requests. Records
-are passed to the event loop. When the loop falls behind, the thread first waits, then pauses the partitions
-and polls on, to stay in the group.
-
-Commits are asynchronous: the thread goes on reading, and the client reports the result. One commit is under
-way at a time, so an older one never follows a newer one. Only revoked partitions are committed synchronously.
+are passed to the event loop. When the loop falls behind, the thread waits, then pauses and polls on, to stay
+in the group. Commits are asynchronous, one at a time: an older one never follows a newer one. Only revoked
+partitions are committed synchronously.
 """
 
 from __future__ import annotations
@@ -98,7 +96,6 @@ class GroupLog:
         self._orders: deque[Callable[[], object]] = deque()
         self._arrivals = Arrivals(records_max)
         self._held = Held()
-        self._taken = threading.Event()
         #: Set by the loop when it has dealt with the revocation that it was told of last.
         self._revoked = threading.Event()
         self._joining = Joining(topic, self._subscribed)
@@ -125,9 +122,14 @@ class GroupLog:
         event = await self._arrivals.next()
         if isinstance(event, list):
             self._held.take(event)
-            self._taken.set()
         self._is_revoking = isinstance(event, Revoked)
         return event
+
+    async def records(self) -> list[Record]:
+        """Wait for records to be the next event."""
+        records = await self._arrivals.records()
+        self._held.take(records)
+        return records
 
     async def moved(self) -> Assigned | Revoked:
         """Wait until partitions are given or taken away, and leave records where they are."""
@@ -150,7 +152,6 @@ class GroupLog:
         """Stop fetching from a partition, and drop records read but not taken."""
         self._orders.append(lambda: self._stop([partition]))
         self._held.take(self._arrivals.drop({partition}))
-        self._taken.set()
 
     def adopt(self, partition: int) -> None:
         """Fetch a partition not yet assigned by the group, until the assignment or `disown`."""
@@ -185,7 +186,7 @@ class GroupLog:
 
     def _stop_reading(self) -> None:
         self._is_stopping = True
-        self._taken.set()
+        self._held.taken.set()
         self._revoked.set()
 
     async def committed(self, partition: int) -> tuple[int | None, str | None]:
@@ -257,8 +258,8 @@ class GroupLog:
 
     def _hold_back(self) -> bool:
         """Wait until the loop takes the records; return whether they were taken."""
-        self._taken.clear()
-        if self._has_room() or self._taken.wait(_PATIENCE_SECONDS):
+        self._held.taken.clear()
+        if self._has_room() or self._held.taken.wait(_PATIENCE_SECONDS):
             return True
         self._paused = set(self._fetching)
         self._consumer.pause([TopicPartition(self._topic, p) for p in self._paused])
@@ -390,7 +391,6 @@ class GroupLog:
     def _take_in(self, event: LogEvent) -> None:
         if dropped := self._arrivals.put(event):
             self._held.take(dropped)
-            self._taken.set()
 
     def _call(self, function: Callable[..., object], *arguments: object) -> None:
         try:

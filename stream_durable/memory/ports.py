@@ -105,6 +105,15 @@ class MemoryLog:
             self._poke()
         return event
 
+    async def records(self) -> list[Record]:
+        """Wait for records to be the next event."""
+        while self._moves or not self._events or not isinstance(event := self._events[0], list):
+            await self._arrival()
+        self._events.popleft()
+        self._held -= len(event)
+        self._poke()
+        return event
+
     async def moved(self) -> Assigned | Revoked:
         """Wait until partitions are given or taken away."""
         self._release()

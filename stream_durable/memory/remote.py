@@ -32,6 +32,7 @@ from stream_durable.ports import (
     Loaded,
     LogBounds,
     LogEvent,
+    Record,
     Revoked,
     RunPosition,
     Share,
@@ -235,6 +236,11 @@ class RemoteLog:
         event = await self.log.next()
         await self._process.crash_point("log.next")
         return event
+
+    async def records(self) -> list[Record]:
+        """Wait for records to be the next event."""
+        await self._process.crash_point("log.records")
+        return await self.log.records()
 
     async def moved(self) -> Assigned | Revoked:
         """Wait until partitions are given or taken away."""

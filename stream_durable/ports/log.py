@@ -69,6 +69,9 @@ class Log(Protocol):
     async def next(self) -> LogEvent:
         """Wait for the next events. Assignments and revocations overtake records."""
 
+    async def records(self) -> list[Record]:
+        """Wait for records to be the next event, and return them; other events are left to `next`."""
+
     def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
         """Begin to fetch an assigned partition at an offset."""
 

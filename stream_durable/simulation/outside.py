@@ -1,4 +1,4 @@
-"""What is promised of steps that are ended from outside: by people's answers, and by tokens."""
+"""Promises about steps ended from outside: by people's answers, and by tokens."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def an_end_from_outside_counts_once(world: World, oracle: Oracle) -> Iterator[st
 
 
 def signals_end_waits_within_their_time(world: World, oracle: Oracle) -> Iterator[str]:
-    """Who sent what ended a wait is kept with it, and nothing ends a wait after its time, or twice."""
+    """The sender is kept with an ended wait, and nothing ends a wait after its time, or twice."""
     for run in oracle.runs():
         came = {
             folded.message.id: (folded.clock, folded.message)

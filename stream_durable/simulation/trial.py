@@ -68,8 +68,11 @@ def simulate(
     # In some worlds timers are read anew all the time, and few at once.
     timers = {"timer_horizon_ms": rng.choice((5_100, 6_000)), "timers_held_max": rng.choice((3, 100))}
     policy = {"on_lost_log": Random(f"policy {seed}").choice(POLICIES)}  # noqa: S311 - a simulation, not a secret
-    # In some worlds a few records are a backlog already.
-    backlog = {"begin_at_once": Random(f"backlog {seed}").choice((1, 4, 500))}  # noqa: S311 - the same
+    # In some worlds a few records are a backlog already, and more than a batch takes.
+    backlog = {
+        "begin_at_once": Random(f"backlog {seed}").choice((1, 4, 500)),  # noqa: S311 - the same
+        "batch_bytes_max": Random(f"bytes {seed}").choice((1_000, 8_000_000)),  # noqa: S311 - the same
+    }
     world = World(
         seed, app, partitions=partitions, reconcilers=rng.choice((1, 2, 2, 3)), workers=rng.choice((1, 2, 2)),
         faults=faults, engine=ENGINE.model_copy(update=timers | policy | backlog), make_store=make_store,

@@ -33,6 +33,10 @@ class ShiftedLog:
         event = await self._log.next()
         return [self._shifted(record) for record in event] if isinstance(event, list) else event
 
+    async def records(self) -> list[Record]:
+        """Wait for records to be the next event."""
+        return [self._shifted(record) for record in await self._log.records()]
+
     def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
         """Begin to fetch a partition."""
         self._log.fetch(partition, offset, leader_epoch)

@@ -31,13 +31,11 @@ from stream_durable.worker.reports import Reports
 def test_publishing_before_the_commit_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     save = Saving.save
 
-    async def hasty(
-        self: Saving, finished: list[batch.Finished], *, ahead: bool = False
-    ) -> StatementError | None:
+    async def hasty(self: Saving, finished: list[batch.Finished]) -> StatementError | None:
         for one in finished:
             if one.row is not None:
                 self._publishing.add(self._partitions[one.share.partition], one.row, one.messages)
-        return await save(self, [one._replace(row=None) for one in finished], ahead=ahead)
+        return await save(self, [one._replace(row=None) for one in finished])
 
     monkeypatch.setattr(Saving, "save", hasty)
 

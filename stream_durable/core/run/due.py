@@ -1,4 +1,4 @@
-"""Deadlines that warn: a run or a step that has not ended by its moment is reported, and goes on.
+"""Deadlines with a warning: a run or a step under way at its moment is reported, and goes on.
 
 The moment has a timer of its own, beside that of time-outs and retries: pausing and holding leave it alone.
 """
@@ -25,7 +25,7 @@ from stream_durable.core.status import STEP_ENDED, Outcome
 
 
 def expect(run: Run, i: int, step: Step, node: Node, now: int, out: Effects) -> None:
-    """Plan when a begun step is overdue; one that goes on keeps its moment.
+    """Plan when a begun step is overdue; a step going on keeps its moment.
 
     Raises `RejectedError` where the path of the step leads to neither a moment nor a time.
     """
@@ -40,7 +40,7 @@ def expect(run: Run, i: int, step: Step, node: Node, now: int, out: Effects) -> 
 
 
 def _moment_of(run: Run, node: Node, now: int) -> int | None:
-    """Return when the end of a node that begins now is expected; None where nothing is at the path."""
+    """Return when the end of a node beginning now is expected; None where nothing is at the path."""
     if node.due_at is None:
         return None if node.due_ms is None else now + node.due_ms
     found = node.due_at[1:] if node.due_at.startswith("=") else _value(run, node.due_at)
@@ -66,7 +66,7 @@ def keep(run: Run, message: StartRun) -> None:
 
 
 def expect_run(run: Run, now: int, out: Effects) -> None:
-    """Plan when a run that begins, or is retried, is overdue: as its start says, else as its workflow."""
+    """Plan when a run begun or retried is overdue: as its start says, else as its workflow."""
     requests = run.requests
     due = run.graph.definition.due_ms
     if due is not None:
@@ -85,7 +85,7 @@ def expect_run(run: Run, now: int, out: Effects) -> None:
 
 
 def end_run(run: Run, out: Effects) -> None:
-    """Expect nothing more of a run that has ended."""
+    """Expect nothing more of an ended run."""
     if (requests := run.requests) is not None:
         if requests.expected is not None and requests.overdue_since is None:
             out.timers["run", run.id, due_name()] = None
@@ -93,14 +93,14 @@ def end_run(run: Run, out: Effects) -> None:
 
 
 def clear_timers(run: Run, i: int, step: Step, out: Effects) -> None:
-    """Clear both timers of a step that ends, or is reset."""
+    """Clear both timers of a step at its end or reset."""
     clear_due(run, i, step, out)
     if step.detail is not None:
         end_step(run, i, step, out)
 
 
 def end_step(run: Run, i: int, step: Step, out: Effects) -> None:
-    """Expect nothing more of a step that ends, or is reset."""
+    """Expect nothing more of a step at its end or reset."""
     detail = step.detail
     if detail is None or detail.expected is None:
         return
@@ -112,7 +112,7 @@ def end_step(run: Run, i: int, step: Step, out: Effects) -> None:
 
 
 def count(run: Run) -> None:
-    """Count again what is overdue: the run, and steps that have not ended."""
+    """Count overdue ones again: the run, and unfinished steps."""
     requests = run.requests
     if requests is None or (not requests.overdue and requests.expected is None):
         return
