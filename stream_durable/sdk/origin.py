@@ -7,7 +7,8 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-_PACKAGE = __package__ + "."
+#: Modules between us and the author; `Workflow[In, Out](...)` is called by `typing`.
+_OURS = (__package__ + ".", "typing")
 
 
 class Origin(NamedTuple):
@@ -23,7 +24,7 @@ class Origin(NamedTuple):
 def author_frame() -> FrameType:
     """Return the innermost frame outside this package: the author's call."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_OURS):
         frame = frame.f_back
     return frame
 

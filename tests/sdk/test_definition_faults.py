@@ -443,3 +443,12 @@ def test_an_app_without_workflows_is_refused() -> None:
     assert message_of(lambda: App("shop", workflows=[])) == (
         "app 'shop' has 1 fault:\n  HERE: app 'shop' has no workflows"
     )
+
+
+def test_a_workflow_with_types_has_its_place_in_the_authors_file_too() -> None:
+    flow = Workflow[str, str]("my typed")
+
+    with pytest.raises(DefinitionError) as caught:
+        flow.definition()
+
+    assert {fault.origin.file for fault in caught.value.faults} == {__file__}
