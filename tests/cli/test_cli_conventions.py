@@ -19,8 +19,9 @@ OWN_FORM = {
 }  # fmt: skip
 #: Last words of commands that only read. Any other command changes something.
 READING = {
-    "ask", "attempts", "check", "children", "count", "diff", "env", "graph", "history", "list", "logs",
-    "next", "openapi", "output", "plan", "report", "show", "status", "tree", "value", "verify", "watch",
+    "ask", "attempts", "check", "children", "count", "deployments", "diff", "env", "graph", "history",
+    "list", "logs", "next", "openapi", "output", "plan", "report", "show", "status", "tree", "value",
+    "verify", "watch",
     # Without --fix it says what --fix would do.
     "why", "doctor", "top",
 }  # fmt: skip
