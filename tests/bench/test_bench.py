@@ -170,7 +170,7 @@ def measured() -> dict[str, Any]:
 
 
 @pytest.mark.real
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_small_runs_of_what_waits(measured: dict[str, Any]) -> None:
     resume, hotrun, crowd = (measured[name] for name in ("resume", "hotrun", "crowd"))
     assert resume["counts"]["records"]["events"] == 1
@@ -181,7 +181,7 @@ def test_small_runs_of_what_waits(measured: dict[str, Any]) -> None:
 
 
 @pytest.mark.real
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_small_runs_about_time(measured: dict[str, Any]) -> None:
     timers, schedules, idle = (measured[name] for name in ("timers", "schedules", "idle"))
     # That its moment has come, for each run.
@@ -194,7 +194,7 @@ def test_small_runs_about_time(measured: dict[str, Any]) -> None:
 
 
 @pytest.mark.real
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_step_that_passes_a_gate_costs_three_records(measured: dict[str, Any]) -> None:
     gate = measured["gate"]
     # By run one start; by step a result, and what a step says to its gate and hears from it.
@@ -205,7 +205,7 @@ def test_a_step_that_passes_a_gate_costs_three_records(measured: dict[str, Any])
 
 
 @pytest.mark.real
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_small_run_of_the_api(measured: dict[str, Any]) -> None:
     told = measured["api"]
     assert told["ratio_speed"] > 0
@@ -216,7 +216,7 @@ def test_a_small_run_of_the_api(measured: dict[str, Any]) -> None:
 
 
 @pytest.mark.real
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(
     not IS_THOROUGH, reason="takes a browser and an installation of its own: `make test-thorough`"
 )
