@@ -1,6 +1,7 @@
 """Runs attempts: calls users' functions, bounded in number and time, with one report each.
 
-A fixed number of asyncio tasks take jobs in turn, so an attempt without waiting costs no task of its own.
+A bounded number of asyncio tasks take jobs in turn (`tasks.py`), so an attempt without waiting costs no
+task of its own.
 Async functions run on the loop, plain functions in threads.
 
 Every exception of a user's function ends here and becomes a recorded failure; no other place does so.
@@ -40,10 +41,12 @@ from stream_durable.worker.offsets import DoneOffsets
 from stream_durable.worker.passes import JobKeeper, Passes
 from stream_durable.worker.places import Line, Places
 from stream_durable.worker.reports import Reports
+from stream_durable.worker.tasks import Tasks
 from stream_durable.worker.threads import WorkerExhaustedError
 
-#: After so many attempts that did not wait, the loop gets its turn.
-_TURN = 64
+#: After so many attempts that did not wait, or so long, the loop gets its turn: reports go out then.
+_TURN = 500
+_TURN_MS = 5
 _LOOK_SECONDS = 0.25
 
 
@@ -68,7 +71,6 @@ class Attempts:
         self.gate = reports.gate
         self.clock = clock
         self._settings = settings
-        self._concurrency = settings.concurrency
         self._step_timeout_ms = settings.step_timeout_ms or None
         self._keeping = keeping_of(settings)
         self._metrics = metrics
@@ -81,7 +83,7 @@ class Attempts:
         self._jobs: dict[JobKey, Job] = {}
         self.running: dict[JobKey, Job] = {}
         metrics.attempts_running.set_function(self.running.__len__)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(self._work, settings.concurrency)
         self._calling = Calling(settings, clock.now, self._leave_thread)
         metrics.threads_overdue.set_function(lambda: self._calling.threads.overdue)
         self._is_draining = False
@@ -135,14 +137,8 @@ class Attempts:
         job.clock, job.line, job.keeping, job.signs = self.clock, line, self._keeping, self.signs
         line.add(job)
         # With all tasks at work the next one that is free takes it.
-        if len(self._tasks) < self._concurrency and self.places.may_begin(job):
-            self._begin_more()
-
-    def _begin_more(self) -> None:
-        if len(self._tasks) < self._concurrency:
-            task = asyncio.create_task(self._work())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if self._tasks.next is None and self.places.may_begin(job):
+            self._tasks.begin()
 
     def _keeper_of(self, job: Job) -> Keeper:
         return JobKeeper(job, self._passes)
@@ -154,8 +150,8 @@ class Attempts:
     def release(self, queue: str) -> None:
         """Begin jobs of a held queue again."""
         self.places.release(queue)
-        for _ in range(self.places.waiting(queue)):
-            self._begin_more()
+        if self.places.waiting(queue):
+            self._tasks.begin()
 
     def has_room(self, line: Line) -> bool:
         """Whether jobs of a lane can be taken without piling up: all together as many wait as may run."""
@@ -229,15 +225,13 @@ class Attempts:
 
     async def drain(self, seconds: float) -> None:
         """Let running attempts end, and return late ones."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=seconds)
+        await self._tasks.ended(seconds)
         for job in list(self.running.values()):
             if job.task is not None:
                 job.task.cancel()
             if job.announced:
                 self._say(job, given_back(self.who(job), job, "the worker stops"), lambda: None)
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=1.0)
+        await self._tasks.ended(1.0)
         self._count_completed()
         self._passes.close()
         self._calling.close()
@@ -263,7 +257,7 @@ class Attempts:
     def _leave_thread(self, job: Job) -> None:
         self.places.leave_thread(job)
         if self.places.count:
-            self._begin_more()
+            self._tasks.begin()
 
     def _count_completed(self) -> None:
         if self._making.completed:
@@ -271,15 +265,16 @@ class Attempts:
             self._making.completed = 0
 
     async def _work(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        turn = 0
+        task = self._tasks.begun()
+        turn, turn_began = 0, self.clock.now()
         while True:
             while self._isolation.is_entered and self.places.count:
                 await self._isolation.left()
             job = self.places.take()
             if job is None:
                 return
+            if self._tasks.next is None and self.places.count:
+                self._tasks.begin()
             try:
                 if job.is_cancelled:
                     del self._jobs[job.key]
@@ -292,9 +287,9 @@ class Attempts:
                     following, job.following = job.following, None
                     self.add(following, job.line)
             turn += 1
-            if turn >= _TURN:
-                turn = 0
+            if turn >= _TURN or job.started >= turn_began + _TURN_MS:
                 await asyncio.sleep(0)
+                turn, turn_began = 0, self.clock.now()
 
     async def _attempt(self, job: Job, task: asyncio.Task[None]) -> None:
         key = job.key

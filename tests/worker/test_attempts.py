@@ -72,6 +72,34 @@ async def test_what_ends_is_counted_while_the_worker_works() -> None:
         await eventually(is_counted, "the counters of attempts", seconds=60)
 
 
+async def test_attempts_that_do_not_wait_are_made_by_few_tasks_and_those_that_wait_side_by_side() -> None:
+    flow = Workflow("flow")
+    tasks: list[int] = []
+    slow: set[asyncio.Task[Any] | None] = set()
+    all_under_way = asyncio.Barrier(40)
+
+    @flow.step
+    async def a() -> None:
+        tasks.append(len(asyncio.all_tasks()))
+
+    @flow.step(after="a")
+    async def b() -> None:
+        slow.add(asyncio.current_task())
+        await all_under_way.wait()
+
+    async with working(flow) as site:
+        others = len(asyncio.all_tasks())
+        for number in range(200):
+            site.ask("a", run=f"run-{number}")
+        await site.ends(200)
+        for number in range(40):
+            site.ask("b", run=f"run-{number}")
+        await site.ends(240)
+
+    assert max(tasks) < others + 20
+    assert len(slow) == 40
+
+
 async def test_skip() -> None:
     end = await end_of(one(lambda: Skip("nothing to pack")))
 
