@@ -120,7 +120,7 @@ async def worker(
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name, serves=True)
     blobs = KafkaBlobs(settings.kafka, settings.prefix, publisher, client=name)
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name, metrics=metrics)
-    control = KafkaControl(settings.kafka, settings.prefix, client=name)
+    control = KafkaControl(settings.kafka, settings.prefix, client=name, is_followed=True)
     lanes = lanes_of_all(app.parts(settings.worker.queues))
     share = len(lanes)
     logs = {

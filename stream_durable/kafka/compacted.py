@@ -18,6 +18,9 @@ _Answer = TypeVar("_Answer")
 
 #: How long the wait for more holds its thread; so long a close may take.
 _WAIT_SECONDS: Final = 0.5
+#: How long the broker holds a fetch without records.
+_WAIT_MS: Final = 10
+_FOLLOWED_WAIT_MS: Final = 500
 #: How long a partition may be without a leader, as while its broker registers again; the pause between looks.
 _LEADER_SECONDS: Final = 5.0
 _LEADER_PAUSE_SECONDS: Final = 0.1
@@ -34,12 +37,17 @@ class CompactedTopic:
         learn: Callable[[Message], None],
         *,
         client: str,
+        is_followed: bool = False,
     ) -> None:
-        """Connect when first read."""
+        """Connect when first read; if `more` follows it for good, other calls may take half a second."""
         self.name = full_name(prefix, topic)
         self._settings = settings
         self._learn = learn
-        self._config = reading(settings, prefix, client, auto_offset_reset="earliest", fetch_wait_max_ms=10)
+        # Questions wait behind a fetch, so it is short; followed for good, it would be a hundred a second.
+        wait_ms = _FOLLOWED_WAIT_MS if is_followed else _WAIT_MS
+        self._config = reading(
+            settings, prefix, client, auto_offset_reset="earliest", fetch_wait_max_ms=wait_ms
+        )
         self._consumer: Consumer | None = None
         self._is_assigned = False
         #: One thread owns the consumer.

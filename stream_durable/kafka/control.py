@@ -17,10 +17,14 @@ _log = logger(__name__)
 class KafkaControl:
     """The state on the control topic, as far as read."""
 
-    def __init__(self, settings: KafkaSettings, prefix: str, *, client: str) -> None:
-        """Read nothing yet."""
+    def __init__(
+        self, settings: KafkaSettings, prefix: str, *, client: str, is_followed: bool = False
+    ) -> None:
+        """Read nothing yet; a worker follows the topic for good."""
         self.state = ControlState()
-        self._topic = CompactedTopic(settings, prefix, CONTROL, self._learn, client=client)
+        self._topic = CompactedTopic(
+            settings, prefix, CONTROL, self._learn, client=client, is_followed=is_followed
+        )
 
     @property
     def position(self) -> int:

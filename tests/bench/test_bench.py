@@ -163,7 +163,8 @@ def measured() -> dict[str, Any]:
         patch.setattr(page, "FRAMES", 10)
         # Its part in the browser is tried on every change by `tests/page`.
         browser = ["page"] if IS_THOROUGH and not page.missing() else []
-        asked = ["resume", "hotrun", "crowd", "gate", "api", "timers", "schedules", "idle", *browser]
+        thorough = ["resume", "crowd", "schedules"] if IS_THOROUGH else []
+        asked = ["hotrun", "gate", "api", "timers", "idle", *thorough, *browser]
         patch.setattr(timing, "LOOK_SECONDS", 3.0)
         assert main(asked, json=True, n=100, repeat=1) == 0
     return {told["workload"]: told for told in map(json.loads, said.getvalue().splitlines())}
@@ -172,10 +173,12 @@ def measured() -> dict[str, Any]:
 @pytest.mark.real
 @pytest.mark.timeout(900)
 def test_small_runs_of_what_waits(measured: dict[str, Any]) -> None:
-    resume, hotrun, crowd = (measured[name] for name in ("resume", "hotrun", "crowd"))
+    assert measured["hotrun"]["counts"]["records"]["commands.default"] == 1
+    if not IS_THOROUGH:
+        return
+    resume, crowd = measured["resume"], measured["crowd"]
     assert resume["counts"]["records"]["events"] == 1
     assert resume["ratio_p50"] > 1
-    assert hotrun["counts"]["records"]["commands.default"] == 1
     assert crowd["ratio_p99"] > 0
     assert crowd["counts"]["records"]["events"] == 0.01
 
@@ -183,14 +186,16 @@ def test_small_runs_of_what_waits(measured: dict[str, Any]) -> None:
 @pytest.mark.real
 @pytest.mark.timeout(900)
 def test_small_runs_about_time(measured: dict[str, Any]) -> None:
-    timers, schedules, idle = (measured[name] for name in ("timers", "schedules", "idle"))
+    timers, idle = measured["timers"], measured["idle"]
     # That its moment has come, for each run.
     assert timers["counts"]["records"]["inbox"] == 1
     assert timers["p50_ms"] >= 0
-    assert list(schedules["core_percent"]) == list(idle["core_percent"]) == list(PARTS)
+    assert list(idle["core_percent"]) == list(PARTS)
     assert (idle["runs_per_s"], idle["records_per_s"]) == (0, 0)
     # No commands, no results, and no events: a look at the rows of partitions, and what workers say.
     assert set(idle["counts"]["records"]) <= {"control"}
+    if IS_THOROUGH:
+        assert list(measured["schedules"]["core_percent"]) == list(PARTS)
 
 
 @pytest.mark.real
