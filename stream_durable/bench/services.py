@@ -15,6 +15,9 @@ from stream_durable.local.kafka_files import SERVER_JVM
 from stream_durable.local.postgres import LocalPostgres
 from stream_durable.settings import KafkaSettings
 
+#: Threads of the compilers stay, so that the time they used can still be read.
+_COUNTED_JVM = ("-XX:-UseDynamicNumberOfCompilerThreads",)
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -46,7 +49,8 @@ def services() -> Iterator[Services]:
     with ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="stream-durable-bench-"))
         stack.callback(shutil.rmtree, home, ignore_errors=True)
-        kafka, postgres = LocalKafka(home / "kafka", jvm=SERVER_JVM), LocalPostgres(home / "postgres")
+        jvm = (*SERVER_JVM, *_COUNTED_JVM)
+        kafka, postgres = LocalKafka(home / "kafka", jvm=jvm), LocalPostgres(home / "postgres")
         stack.callback(kafka.stop)
         stack.callback(postgres.stop)
         with ThreadPoolExecutor() as threads:

@@ -1,7 +1,8 @@
 """CPU and memory of process trees, as counted by the kernel.
 
 CPU is user and system time of a process, of its children, and of ended children: Postgres starts a process
-per connection, and time used by an ended process still counts.
+per connection, and time used by an ended process still counts. Time of Java's compilers does not: in the
+first minutes of a broker they take more than everything else, and later nothing.
 
 Memory is the peak resident size since `reset_peaks`, or since the start of a process. Processes of one tree
 share pages, Postgres 256 MB of buffers. So private memory is added up, and shared memory counts once, as the
@@ -18,6 +19,9 @@ from typing import Final
 
 import psutil
 
+#: What the kernel calls the threads of Java's compilers: names are cut.
+_COMPILERS: Final = ("C1 CompilerThre", "C2 CompilerThre")
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 #: Of /proc/PID/clear_refs: forget the peak.
 _RESET_PEAK: Final = "5"
 _KIB_PER_MB: Final = 1_000_000 / 1_024
@@ -62,7 +66,21 @@ def _cpu_s(process: psutil.Process) -> float:
     except psutil.NoSuchProcess:
         return 0.0
     # Where the kernel does not count the ended children, there is none to speak of.
-    return sum((times.user, times.system, times.children_user, times.children_system))
+    used = sum((times.user, times.system, times.children_user, times.children_system))
+    return used - _compiling_s(process.pid)
+
+
+def _compiling_s(pid: int) -> float:
+    """Return the time that a Java process has compiled for."""
+    ticks = 0
+    with suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):
+                name, _, fields = (thread / "stat").read_text().partition("(")[2].rpartition(")")
+                if name in _COMPILERS:
+                    user, system = fields.split()[11:13]
+                    ticks += int(user) + int(system)
+    return ticks / _TICKS_PER_S
 
 
 def _peak_mb(pids: Iterable[int]) -> float:

@@ -135,6 +135,28 @@ def test_cpu_of_children_that_ended_is_counted() -> None:
         process.kill()
 
 
+def test_cpu_of_javas_compilers_is_not_counted() -> None:
+    compiling = """
+import pathlib, threading
+def compile():
+    pathlib.Path(f"/proc/self/task/{threading.get_native_id()}/comm").write_text("C2 CompilerThread0"[:15])
+    sum(range(5_000_000))
+    print(flush=True)
+    stop.wait()
+stop = threading.Event()
+threading.Thread(target=compile).start()
+input()
+stop.set()
+"""
+    with subprocess.Popen([sys.executable, "-c", compiling], stdin=-1, stdout=-1) as process:
+        assert process.stdout is not None
+        usage = Usage({"part": process.pid})
+        process.stdout.readline()
+        own = psutil.Process(process.pid).cpu_times()
+        assert usage.cpu_s()["part"] <= own.user + own.system - 0.03
+        process.communicate(b"\n")
+
+
 def test_the_prototype_that_gives_up_is_an_error() -> None:
     with pytest.raises(BenchError, match="17 runs"):
         _read(["timeout 17\n", '{"n": 20}\n'])

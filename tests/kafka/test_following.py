@@ -46,7 +46,7 @@ async def test_an_idle_follower_asks_twice_a_second_and_hears_at_once(
         heard = asyncio.create_task(control.more())
         async with asyncio.timeout(120):
             counts = [await looks.get() for _ in range(_LOOKS)]
-            producer = Producer({"bootstrap.servers": broker.bootstrap})
+            producer = Producer({"bootstrap.servers": broker.bootstrap, "log_level": 0})
             producer.produce(topic, encode_control(QueuePause(at=1, by="ann")), queue_key("default"), 0)
             producer.flush()
             await heard
