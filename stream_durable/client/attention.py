@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final, NamedTuple
 
+from stream_durable.client.bindings import BindingState
 from stream_durable.client.edge import Edge
 from stream_durable.client.input_list import InputFilter, OpenInput, open_inputs
 from stream_durable.client.schedules import ScheduleState
@@ -35,7 +36,7 @@ class Need(NamedTuple):
 
     word: Word
     #: `failed`, `compensation_failed`, `log_lost`, `no_owner`, `behind`, `queue_paused`, `breaker`,
-    #: `schedule_off`, `dead` or `inputs_expiring`.
+    #: `schedule_off`, `binding_stopped`, `binding_off`, `dead` or `inputs_expiring`.
     code: str
     #: One whole sentence.
     sentence: str
@@ -56,7 +57,11 @@ class Attention(NamedTuple):
 
 
 async def attention(
-    edge: Edge, since: Duration, zone: tzinfo | None, schedules: Iterable[ScheduleState]
+    edge: Edge,
+    since: Duration,
+    zone: tzinfo | None,
+    schedules: Iterable[ScheduleState],
+    bindings: Iterable[BindingState],
 ) -> Attention:
     """Return what needs somebody: failures of runs created within a time, and hindrances of now."""
     now, views = edge.now(), edge.ports.views
@@ -74,6 +79,7 @@ async def attention(
         *(_queue(name, paused, at) for name, paused in sorted(edge.ports.control.state.paused.items())),
         *(_breaker(gate, at) for gate in gates if gate.state in ("open", "half-open")),
         *(_schedule(one, at) for one in schedules if not one.is_on and one.off_cause != "rule"),
+        *(need for one in bindings if (need := _binding(one, at)) is not None),
         *_inputs(asked.inputs, at),
         *_dead(dead),
     ]
@@ -143,6 +149,26 @@ def _schedule(one: ScheduleState, at: Times) -> Need:
         "Needs review" if one.off_cause == "failures" else "Blocked", "schedule_off", text, 1,
         one.off_since, facts,
     )  # fmt: skip
+
+
+def _binding(one: BindingState, at: Times) -> Need | None:
+    """Return what keeps a binding from reading on."""
+    facts: dict[str, Any] = {"binding": one.name, "topic": one.topic}
+    if not one.is_on:
+        when = "" if one.off_since is None else at.on(one.off_since)
+        text = f"Binding {one.name} of topic {one.topic} was paused{named(one.off_by, one.reason)}{when}."
+        facts |= {"by": one.off_by, "reason": one.reason}
+        return Need("Blocked", "binding_off", text, one.lag or 0, one.off_since, facts)
+    if one.trouble:
+        text = f"Binding {one.name} of topic {one.topic} reads nothing: {one.trouble}."
+        return Need("Blocked", "binding_stopped", text, 0, None, {**facts, "reason": one.trouble})
+    stopped = [each for each in one.partitions if each.stopped]
+    if not stopped:
+        return None
+    lag, first = sum(each.lag or 0 for each in stopped), stopped[0]
+    facts |= {"partition": first.partition, "offset": first.position, "reason": first.stopped}
+    text = f"Binding {one.name} of topic {one.topic} has stopped: {one.stopped}."
+    return Need("Blocked", "binding_stopped", text, lag, None, facts)
 
 
 def _inputs(asked: list[OpenInput], at: Times) -> list[Need]:

@@ -315,9 +315,10 @@ class AsyncClient(
     async def attention(self, since: Duration = "7d", *, zone: tzinfo | None = None) -> Attention:
         """Return what needs somebody, by cause: failures of runs created within a time, and hindrances.
 
-        Failures are grouped in one query over the newest 10,000; partitions cost a few requests each.
+        Failures are grouped in one query over the newest 10,000; partitions and bindings cost a few requests
+        each.
         """
-        return await attention(self._edge, since, zone, await self.schedules())
+        return await attention(self._edge, since, zone, await self.schedules(), await self.bindings())
 
     async def waits(
         self,

@@ -13,6 +13,7 @@ from fastavro import parse_schema, schemaless_writer
 from pydantic import BaseModel
 
 from stream_durable import App, Context, DefinitionError, Workflow
+from stream_durable.client.attention import Need
 from stream_durable.core.errors import RejectedError
 from stream_durable.sdk.topic import Topic
 from stream_durable.testing import Engine
@@ -43,6 +44,12 @@ def shop(topic: Topic[Any] | None = None, **options: Any) -> App:
 
 def runs(engine: Engine) -> dict[str, str]:
     return {run.id: run.status for run in engine.runs}
+
+
+def needs(engine: Engine) -> tuple[Need, ...]:
+    """What needs somebody."""
+    found: tuple[Need, ...] = engine.ask(lambda: engine._target.attention(since="1d", zone=UTC)).needs
+    return found
 
 
 async def test_a_record_starts_a_run_that_names_topic_and_binding(engine: Engine) -> None:
@@ -273,10 +280,25 @@ async def test_a_bad_record_may_stop_its_partition_until_it_can_be_taken(engine:
     assert "partition 0 stands at offset 1: path_missing" in state.stopped and state.lag == 2
     await engine.resume_binding("orders:order")
     assert runs(engine).keys() == {"o1"}
+    (need,) = needs(engine)
+    assert (need.word, need.code, need.affected) == ("Blocked", "binding_stopped", 2)
+    assert (need.evidence["binding"], need.evidence["partition"], need.evidence["offset"]) == (
+        "orders:order", 0, 1,
+    )  # fmt: skip
+    assert need.sentence == f"Binding orders:order of topic orders has stopped: {state.stopped}."
 
     await engine.deploy_app(shop(id="id", bad="stop"))
     assert runs(engine).keys() == {"o1", "o2", "o3"}
     assert (await engine.binding("orders:order")).stopped == ""
+    assert needs(engine) == ()
+
+    await engine.pause_binding("orders:order", "stocktaking", by="tom")
+    await engine.deliver("orders", {"id": "o4", "land": "FR"})
+    (need,) = needs(engine)
+    assert (need.word, need.code, need.affected) == ("Blocked", "binding_off", 1)
+    assert need.sentence.startswith(
+        "Binding orders:order of topic orders was paused by tom (stocktaking) at "
+    )
 
 
 async def test_a_person_lets_a_binding_go_past_one_bad_record(engine: Engine) -> None:

@@ -47,6 +47,8 @@ function actsOf(need: Need): Act[] {
       return [{ title: `Resume queue ${facts.queue}`, verb: "Resume", asksReason: false, run: () => post(`queues/${part(facts.queue!)}/resume`) }];
     case "schedule_off":
       return [{ title: `Switch on ${facts.schedule}`, verb: "Switch on", asksReason: false, run: () => post(`schedules/${part(facts.schedule!)}/resume`) }];
+    case "binding_off":
+      return [{ title: `Resume binding ${facts.binding}`, verb: "Resume", asksReason: false, run: () => post(`bindings/${part(facts.binding!)}/resume`) }];
     default:
       return [];
   }
@@ -79,6 +81,13 @@ function placeOf(need: Need): ReactNode {
       return (
         <Link className="link" to="/schedules" search={{ name: facts.schedule }}>
           schedule
+        </Link>
+      );
+    case "binding_off":
+    case "binding_stopped":
+      return (
+        <Link className="link" to="/triggers" search={{ binding: facts.binding }}>
+          {of} waiting
         </Link>
       );
     case "inputs_expiring":
