@@ -91,7 +91,9 @@ async def test_a_record_that_cannot_be_stored_is_set_aside_alone(
         assert (letter.code, letter.key) == ("unstorable", b"bad")
         assert "22001" in letter.reason
         found = await admin.fetch("select code, reason, key from dead_letter")
-        assert len(found) == 1, found
+        assert [row["code"] for row in found if row["code"] != "unknown_run"] == ["unstorable"], found
+        # Its first step may have been called ahead of the commit: the result finds no run.
+        assert {row["key"] for row in found} == {b"bad"}
         hopeless.cancel()
     assert SECRET not in caplog.text
 
