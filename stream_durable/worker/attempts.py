@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from functools import partial
 from typing import Any
 
@@ -280,23 +281,28 @@ class Attempts:
                     del self._jobs[job.key]
                     self._drop(job)
                     continue
-                await self._attempt(job, task)
+                is_clean = await self._attempt(job, task)
             finally:
                 self.places.leave(job)
                 if job.following is not None:
                     following, job.following = job.following, None
                     self.add(following, job.line)
+            if not is_clean:
+                self._tasks.replace(task)
+                return
             turn += 1
             if turn >= _TURN or job.started >= turn_began + _TURN_MS:
                 await asyncio.sleep(0)
                 turn, turn_began = 0, self.clock.now()
 
-    async def _attempt(self, job: Job, task: asyncio.Task[None]) -> None:
+    async def _attempt(self, job: Job, task: asyncio.Task[None]) -> bool:
+        """Make an attempt; return whether the function left all context variables as they were."""
         key = job.key
         self.running[key] = job
         job.task = task
         job.started = self.clock.now()
         WRITER.set(job)
+        given = copy_context()
         listen_on()
         end: AttemptEnd | AttemptStarted | AttemptWaits | None
         try:
@@ -321,6 +327,7 @@ class Attempts:
             del self.running[key]
             self._isolation.leave(job)
         self._report(job, task, end)
+        return copy_context() == given
 
     def _report(
         self, job: Job, task: asyncio.Task[None], end: AttemptEnd | AttemptStarted | AttemptWaits | None

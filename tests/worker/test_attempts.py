@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -98,6 +99,24 @@ async def test_attempts_that_do_not_wait_are_made_by_few_tasks_and_those_that_wa
 
     assert max(tasks) < others + 20
     assert len(slow) == 40
+
+
+async def test_what_a_function_leaves_in_context_variables_is_not_seen_by_others() -> None:
+    flow = Workflow("flow")
+    left: ContextVar[int] = ContextVar("left", default=0)
+    seen: list[int] = []
+
+    @flow.step
+    async def a() -> None:
+        seen.append(left.get())
+        left.set(left.get() + 1)
+
+    async with working(flow, concurrency=1) as site:
+        for number in range(50):
+            site.ask("a", run=f"run-{number}")
+        await site.ends(50)
+
+    assert seen == [0] * 50
 
 
 async def test_skip() -> None:
