@@ -1,8 +1,7 @@
 """Runs attempts: calls users' functions, bounded in number and time, with one report each.
 
-A bounded number of asyncio tasks take jobs in turn (`tasks.py`), so an attempt without waiting costs no
-task of its own.
-Async functions run on the loop, plain functions in threads.
+A bounded number of asyncio tasks take jobs in turn (`tasks.py`). Async functions run on the loop, plain
+functions in threads.
 
 Every exception of a user's function ends here and becomes a recorded failure; no other place does so.
 """
@@ -327,7 +326,9 @@ class Attempts:
             del self.running[key]
             self._isolation.leave(job)
         self._report(job, task, end)
-        return copy_context() == given
+        # By identity: values of others may be compared in ways of their own, and raise.
+        now = copy_context()
+        return len(now) == len(given) and all(now.get(one) is value for one, value in given.items())
 
     def _report(
         self, job: Job, task: asyncio.Task[None], end: AttemptEnd | AttemptStarted | AttemptWaits | None

@@ -103,20 +103,30 @@ async def test_attempts_that_do_not_wait_are_made_by_few_tasks_and_those_that_wa
 
 async def test_what_a_function_leaves_in_context_variables_is_not_seen_by_others() -> None:
     flow = Workflow("flow")
-    left: ContextVar[int] = ContextVar("left", default=0)
-    seen: list[int] = []
+    left: ContextVar[object] = ContextVar("left", default=None)
+    given = ContextVar[object]("given")
+    seen: list[object] = []
+
+    class Proud:
+        def __eq__(self, other: object) -> bool:
+            raise TypeError("not to be compared")
+
+        __hash__ = None  # type: ignore[assignment]
+
+    given.set(Proud())
 
     @flow.step
     async def a() -> None:
         seen.append(left.get())
-        left.set(left.get() + 1)
+        left.set(Proud())
+        given.set(Proud())
 
     async with working(flow, concurrency=1) as site:
         for number in range(50):
             site.ask("a", run=f"run-{number}")
         await site.ends(50)
 
-    assert seen == [0] * 50
+    assert seen == [None] * 50
 
 
 async def test_skip() -> None:
