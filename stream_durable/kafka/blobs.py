@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream_durable.core.errors import RejectedError
 from stream_durable.kafka.config import BLOB_MESSAGE_BYTES_MAX, CALL_SECONDS, away, reading, transient
+from stream_durable.kafka.lives import Kept
 from stream_durable.ports import Outgoing, PlacingPublisher
 from stream_durable.settings import KafkaSettings
 from stream_durable.wire.topics import BLOBS, full_name
@@ -34,7 +35,7 @@ class KafkaBlobs:
         self._topic = full_name(prefix, BLOBS)
         self._publisher = publisher
         self._client = client
-        self._consumer: Consumer | None = None
+        self._consumer = Kept(self._made)
         self._thread: ThreadPoolExecutor | None = None
         #: Set by anybody, so that a broker that is away holds up no end.
         self._is_closed = False
@@ -64,11 +65,12 @@ class KafkaBlobs:
             self._thread.shutdown(wait=False)
 
     def _read(self, partition: int, offset: int) -> bytes | None:
-        consumer = self._consumer = self._consumer or self._made()
+        consumer = self._consumer()
         try:
             consumer.assign([TopicPartition(self._topic, partition, offset)])
             return self._found(consumer, offset)
         except KafkaException as error:
+            self._consumer.blame(error)
             raise transient(error, self._settings) from error
         finally:
             consumer.unassign()
@@ -91,6 +93,7 @@ class KafkaBlobs:
                 raise transient(error, self._settings)
         if until < give_up:
             return None
+        self._consumer.blame(None)
         raise away(self._settings, f"no answer for {self._topic}")
 
     def _made(self) -> Consumer:
@@ -108,5 +111,5 @@ class KafkaBlobs:
         )
 
     def _end(self) -> None:
-        if self._consumer is not None:
-            self._consumer.close()
+        if (consumer := self._consumer.made) is not None:
+            consumer.close()

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from stream_durable.core.bindings import Binding
 from stream_durable.core.errors import TransientError
 from stream_durable.kafka.config import CALL_SECONDS, Admin, transient
+from stream_durable.kafka.lives import Kept
 from stream_durable.kafka.log import GroupLog
 from stream_durable.settings import KafkaSettings, Settings
 from stream_durable.wire.topics import BINDING, full_name
@@ -34,8 +35,7 @@ class BoundGroupLog(GroupLog):
     ) -> None:
         """Join nothing yet."""
         super().__init__(settings, topic, group, client=client, bytes_max=bytes_max)
-        self._looker: Admin | None = None
-        self._client = client
+        self._looker = Kept(lambda: Admin(settings, client))
 
     async def check(self) -> None:
         """Raise `TransientError` if there is no such topic."""
@@ -43,24 +43,26 @@ class BoundGroupLog(GroupLog):
 
     async def settled(self) -> None:
         """Wait until earlier orders are carried out."""
-        await self._ordered(lambda: None)
+        await self._orders.outcome(lambda: None)
 
     async def offset_at(self, partition: int, time: int) -> int:
         """Return the offset of the first record at or after a time; else the next offset."""
         # In this order: a record that comes in between is younger than the end.
         end = (await self.bounds(partition)).high
         part = TopicPartition(self._topic, partition, time)
-        [found] = await self._ordered(lambda: self._consumer.offsets_for_times([part], timeout=CALL_SECONDS))
+        [found] = await self._orders.outcome(
+            lambda: self._consumer.offsets_for_times([part], timeout=CALL_SECONDS)
+        )
         if found.error is not None:
             raise transient(found.error, self._settings)
         return int(found.offset) if found.offset >= 0 else end
 
     def _check(self) -> None:
         # Without a name, no broker makes a topic that is missing.
-        admin = self._looker = self._looker or Admin(self._settings, self._client)
         try:
-            there = admin.list_topics(timeout=CALL_SECONDS).topics
+            there = self._looker().list_topics(timeout=CALL_SECONDS).topics
         except KafkaException as error:
+            self._looker.blame(error)
             raise transient(error, self._settings) from error
         if self._topic not in there:
             text = f"there is no topic {self._topic!r} at {self._settings.bootstrap}"

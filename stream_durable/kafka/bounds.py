@@ -9,7 +9,8 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from stream_durable.kafka.config import CALL_SECONDS, away, transient
+from stream_durable.kafka.config import CALL_SECONDS, away, config, transient
+from stream_durable.kafka.lives import Kept
 from stream_durable.kafka.mock import is_mock
 from stream_durable.ports import LogBounds
 from stream_durable.settings import KafkaSettings
@@ -22,16 +23,31 @@ _LED_ANEW = frozenset(
 )
 
 
-def bounds_of(admin: AdminClient, settings: KafkaSettings, topic: str, partition: int) -> LogBounds:
-    """Ask the brokers; raise `TransientError` where they do not answer."""
-    part = TopicPartition(topic, partition)
-    try:
-        [ends] = ends_of(admin, settings, [part]).values()
-        return LogBounds(_topic_id(admin, topic), *ends)
-    except KafkaException as error:
-        raise transient(error, settings) from error
-    except TimeoutError as error:
-        raise away(settings) from error
+class Bounds:
+    """Asks the brokers about the partitions of a topic."""
+
+    def __init__(self, settings: KafkaSettings, client: str, topic: str) -> None:
+        """Connect when first asked."""
+        self._settings = settings
+        self._topic = topic
+        self._admin = Kept(lambda: AdminClient(config(settings, client)))
+
+    def ask(self, partition: int) -> LogBounds:
+        """Return identity and bounds; raise `TransientError` where the brokers do not answer. Blocks."""
+        part = TopicPartition(self._topic, partition)
+        try:
+            [ends] = ends_of(self._admin(), self._settings, [part]).values()
+            return LogBounds(_topic_id(self._admin(), self._topic), *ends)
+        except KafkaException as error:
+            self._admin.blame(error)
+            raise transient(error, self._settings) from error
+        except TimeoutError as error:
+            self._admin.blame(None)
+            raise away(self._settings) from error
+
+    def close(self) -> None:
+        """Let go of the client."""
+        self._admin.let_go()
 
 
 def ends_of(

@@ -64,6 +64,16 @@ class Commits:
         while self._waiting and self._under_way is None:
             self._begin(self._waiting.popleft(), waits=False)
 
+    def abandon(self) -> None:
+        """Report all commits as not stored, after the loss of the client."""
+        over = [asked.done for asked in self._waiting]
+        if self._under_way is not None:
+            over.append(self._under_way)
+        self._waiting.clear()
+        self._under_way = None
+        for done in over:
+            self._call(done, False)  # noqa: FBT003
+
     def _begin(self, asked: _Asked, *, waits: bool) -> None:
         stored = self._commit(asked.marks, waits=waits)
         if stored is None:

@@ -9,7 +9,9 @@ from typing import Final, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from stream_durable.core.errors import TransientError
 from stream_durable.kafka.config import CALL_SECONDS, away, reading, transient
+from stream_durable.kafka.lives import Kept
 from stream_durable.kafka.threads import outcome
 from stream_durable.settings import KafkaSettings
 from stream_durable.wire.topics import full_name
@@ -21,6 +23,8 @@ _WAIT_SECONDS: Final = 0.5
 #: How long the broker holds a fetch without records.
 _WAIT_MS: Final = 10
 _FOLLOWED_WAIT_MS: Final = 500
+#: After so long without a record the brokers are asked whether they are still there.
+_QUIET_SECONDS: Final = 15.0
 #: How long a partition may be without a leader, as while its broker registers again; the pause between looks.
 _LEADER_SECONDS: Final = 5.0
 _LEADER_PAUSE_SECONDS: Final = 0.1
@@ -48,8 +52,11 @@ class CompactedTopic:
         self._config = reading(
             settings, prefix, client, auto_offset_reset="earliest", fetch_wait_max_ms=wait_ms
         )
-        self._consumer: Consumer | None = None
-        self._is_assigned = False
+        self._consumer = Kept(lambda: Consumer(self._config))
+        #: The consumer that the partition is assigned to.
+        self._assigned: Consumer | None = None
+        #: When the brokers have answered last, be it a question.
+        self._heard = time.monotonic()
         #: One thread owns the consumer.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=topic)
         self._reading: Future[None] | None = None
@@ -74,28 +81,25 @@ class CompactedTopic:
 
     async def close(self) -> None:
         """Let go of the consumer."""
-        if self._consumer is not None:
-            await outcome(self._thread.submit(self._consumer.close))
+        if (consumer := self._consumer.made) is not None:
+            await outcome(self._thread.submit(consumer.close))
         self._thread.shutdown(wait=False)
 
     def _ask(self, question: Callable[[Consumer], _Answer]) -> _Answer:
         try:
-            return question(self._open())
+            return question(self._consumer())
         except KafkaException as error:
+            self._consumer.blame(error)
             raise transient(error, self._settings) from error
-
-    def _open(self) -> Consumer:
-        if self._consumer is None:
-            self._consumer = Consumer(self._config)
-        return self._consumer
 
     def _read_to_end(self) -> None:
         try:
-            consumer = self._open()
+            consumer = self._consumer()
             end = self._end(consumer)
             if self.position < end:
                 self._read(consumer, end)
         except KafkaException as error:
+            self._consumer.blame(error)
             raise transient(error, self._settings) from error
 
     def _end(self, consumer: Consumer) -> int:
@@ -110,7 +114,7 @@ class CompactedTopic:
                 time.sleep(_LEADER_PAUSE_SECONDS)
                 continue
             if bounds is None:
-                raise away(self._settings)
+                raise self._no_answer()
             return bounds[1]
 
     def _read(self, consumer: Consumer, end: int) -> None:
@@ -120,31 +124,44 @@ class CompactedTopic:
             while self.position < end:
                 message = consumer.poll(CALL_SECONDS)
                 if message is None:
-                    raise away(self._settings)
+                    raise self._no_answer()
                 self._take(message)
         finally:
             consumer.unassign()
-            self._is_assigned = False
+            self._assigned = None
+
+    def _no_answer(self) -> TransientError:
+        self._consumer.blame(None)
+        return away(self._settings)
 
     def _wait(self) -> bool:
         try:
-            consumer = self._open()
-            if not self._is_assigned:
+            consumer = self._consumer()
+            if self._assigned is not consumer:
                 self._assign(consumer)
             message = consumer.poll(_WAIT_SECONDS)
             if message is None:
+                self._ask_if_quiet(consumer)
                 return False
             self._take(message)
         except KafkaException as error:
+            self._consumer.blame(error)
             raise transient(error, self._settings) from error
         return True
 
+    def _ask_if_quiet(self, consumer: Consumer) -> None:
+        """Ask the brokers after a long silence: they may be lost to this client."""
+        if time.monotonic() - self._heard > _QUIET_SECONDS:
+            self._end(consumer)
+            self._heard = time.monotonic()
+
     def _assign(self, consumer: Consumer) -> None:
         consumer.assign([TopicPartition(self.name, 0, self.position or OFFSET_BEGINNING)])
-        self._is_assigned = True
+        self._assigned = consumer
 
     def _take(self, message: Message) -> None:
         if message.error() is not None:
             raise transient(message.error(), self._settings)
+        self._heard = time.monotonic()
         self.position = (message.offset() or 0) + 1
         self._learn(message)

@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream_durable.core.errors import RejectedError, StreamDurableError
 from stream_durable.kafka.config import CALL_SECONDS, transient
+from stream_durable.kafka.lives import LastingConsumer
 from stream_durable.kafka.partitions import MISSING, check_partitions
 from stream_durable.kafka.threads import outcome
 from stream_durable.settings import KafkaSettings
@@ -111,19 +112,20 @@ class FeedReader(ABC, Generic[_Begun, _Said]):
         self._thread.join(CALL_SECONDS)
 
     def _serve(self) -> None:
-        consumer = Consumer(self._properties)
+        lasting = LastingConsumer(self._properties)
         try:
-            check_partitions(consumer, {part.topic for part in self._parts}, self._settings)
-            self._ready.set_result(self._begin(consumer))
+            check_partitions(lasting.consumer, {part.topic for part in self._parts}, self._settings)
+            self._ready.set_result(self._begin(lasting.consumer))
             while not self._is_stopping:
-                self._read(consumer)
+                self._read(lasting.consumer)
+                lasting.renew()
             self._end(closed())
         except StreamDurableError as error:
             self._end(error)
         except KafkaException as error:
             self._end(transient(error, self._settings))
         finally:
-            consumer.close()
+            lasting.consumer.close()
 
     def _end(self, error: StreamDurableError) -> None:
         if self._ready.done():

@@ -10,6 +10,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicP
 
 from stream_durable.kafka.bounds import ends_of
 from stream_durable.kafka.config import CALL_SECONDS, Admin, transient
+from stream_durable.kafka.lives import Kept
 from stream_durable.kafka.mock import is_mock
 from stream_durable.ports import GroupMember, Span
 from stream_durable.settings import KafkaSettings
@@ -38,7 +39,7 @@ class Groups:
     def __init__(self, settings: KafkaSettings) -> None:
         """Ask nothing yet."""
         self._settings = settings
-        self._admin = Admin(settings, _CLIENT)
+        self._admin = Kept(lambda: Admin(settings, _CLIENT))
 
     async def topics(self, prefix: str) -> list[str] | None:
         """Return the topics with these prefixes; None: a broker in memory, without groups."""
@@ -50,8 +51,9 @@ class Groups:
 
     def _topics(self, prefix: str) -> list[str] | None:
         try:
-            cluster = self._admin.list_topics(timeout=CALL_SECONDS)
+            cluster = self._admin().list_topics(timeout=CALL_SECONDS)
         except KafkaException as error:
+            self._admin.blame(error)
             raise transient(error, self._settings) from error
         if is_mock(cluster.cluster_id):
             return None
@@ -66,19 +68,20 @@ class Groups:
                 for topic, group in of.items()
             }
         except KafkaException as error:
+            self._admin.blame(error)
             raise transient(error, self._settings) from error
 
     def _bounds(self, topics: Sequence[str]) -> dict[str, dict[int, Span]]:
         """Return the first and the next offset of each partition."""
-        found = self._admin.list_topics(timeout=CALL_SECONDS).topics
+        found = self._admin().list_topics(timeout=CALL_SECONDS).topics
         parts = [TopicPartition(topic, p) for topic in topics for p in found[topic].partitions]
         bounds: dict[str, dict[int, Span]] = {topic: {} for topic in topics}
-        for part, ends in ends_of(self._admin, self._settings, parts).items():
+        for part, ends in ends_of(self._admin(), self._settings, parts).items():
             bounds[part.topic][part.partition] = Span(part.partition, *ends)
         return bounds
 
     def _members(self, groups: list[str]) -> dict[str, tuple[GroupMember, ...]]:
-        found = self._admin.describe_consumer_groups(groups, request_timeout=CALL_SECONDS)
+        found = self._admin().describe_consumer_groups(groups, request_timeout=CALL_SECONDS)
         return {
             group: tuple(
                 GroupMember(one.client_id, one.host.lstrip("/"), len(one.assignment.topic_partitions))
@@ -89,7 +92,7 @@ class Groups:
 
     def _committed(self, group: str) -> dict[int, int]:
         asked = [ConsumerGroupTopicPartitions(group)]
-        (answer,) = self._admin.list_consumer_group_offsets(asked, request_timeout=CALL_SECONDS).values()
+        (answer,) = self._admin().list_consumer_group_offsets(asked, request_timeout=CALL_SECONDS).values()
         return {part.partition: part.offset for part in answer.result(CALL_SECONDS).topic_partitions}
 
 

@@ -9,6 +9,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from stream_durable.kafka.config import config, transient
+from stream_durable.kafka.lives import Kept
 from stream_durable.settings import KafkaSettings
 from stream_durable.wire.inbox import VALUE_BYTES_MAX
 from stream_durable.wire.topics import INBOX, full_name
@@ -27,9 +28,7 @@ class Limits:
         """Ask nothing yet."""
         self._settings = settings
         self._prefix = prefix
-        self._client = client
-        self._admin: AdminClient | None = None
-        self._lock = threading.Lock()
+        self._admin = Kept(lambda: AdminClient(config(settings, client)))
         #: Bytes; a topic that is missing here has not been asked for, or may not be asked.
         self.bytes: dict[str, int] = {INBOX: VALUE_BYTES_MAX + _ENVELOPE_BYTES}
         self._ours = dict(self.bytes)
@@ -57,19 +56,14 @@ class Limits:
         """Say whether a partition of a topic is there, and learn the topic's limit; blocks."""
         name = full_name(self._prefix, topic)
         try:
-            found = self._client_of_ours().list_topics(name, _CALL_SECONDS).topics.get(name)
+            found = self._admin().list_topics(name, _CALL_SECONDS).topics.get(name)
         except KafkaException as error:
+            self._admin.blame(error)
             raise transient(error, self._settings) from error
         if found is None or found.error is not None or not found.partitions:
             return False
         self._learn([topic])
         return partition < len(found.partitions)
-
-    def _client_of_ours(self) -> AdminClient:
-        with self._lock:
-            if self._admin is None:
-                self._admin = AdminClient(config(self._settings, self._client))
-            return self._admin
 
     def _keep_watching(self, topics: dict[str, str]) -> None:
         while not self._is_closed:
@@ -86,13 +80,16 @@ class Limits:
         topic_of = {full_name(self._prefix, topic): topic for topic in topics}
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in topic_of]
         try:
-            answers = self._client_of_ours().describe_configs(resources, request_timeout=_CALL_SECONDS)
+            answers = self._admin().describe_configs(resources, request_timeout=_CALL_SECONDS)
         except KafkaException:
             return
         for resource, answer in answers.items():
             try:
                 found = int(answer.result()["max.message.bytes"].value)
-            except (KafkaException, KeyError, TypeError, ValueError):
+            except KafkaException as error:
+                self._admin.blame(error)
+                continue
+            except (KeyError, TypeError, ValueError):
                 continue
             topic = topic_of[resource.name]
             self.bytes[topic] = min(found, self._ours.get(topic, found))

@@ -14,20 +14,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
 from collections.abc import Callable
-from functools import partial
-from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from stream_durable.kafka.arrivals import Arrivals, Held, record_of
-from stream_durable.kafka.bounds import bounds_of
+from stream_durable.kafka.bounds import Bounds
 from stream_durable.kafka.commits import Commits
 from stream_durable.kafka.config import CALL_SECONDS, config, heard, transient
 from stream_durable.kafka.joining import Joining
-from stream_durable.kafka.threads import answer, fail
+from stream_durable.kafka.lives import Life
+from stream_durable.kafka.orders import Orders
 from stream_durable.ports import Assigned, LogBounds, LogEvent, LogLost, Record, Revoked
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import KAFKA_REPORTED, logger
@@ -62,10 +59,8 @@ class GroupLog:
         reset: str = "error",
     ) -> None:
         """Join nothing yet; `open` does. Hold about `bytes_max` until they are taken, and as much again."""
-        self._topic = topic
-        self._records_max = records_max
-        self._bytes_max = bytes_max
-        self._settings = settings
+        self._settings, self._topic = settings, topic
+        self._records_max, self._bytes_max = records_max, bytes_max
         ours = config(
             settings,
             client,
@@ -83,8 +78,8 @@ class GroupLog:
             fetch_max_bytes=min(max(1_048_576, bytes_max), _FETCH_BYTES_MAX),
         )
         self._commits = Commits(topic, self._commit, self._call)
-        self._config = {**ours, "on_commit": self._commits.heard}
-        self._admin_config = config(settings, client)
+        self._config = ours
+        self._bounds = Bounds(settings, client, topic)
         #: What the group gave us; an order to fetch that was overtaken by a revocation is void.
         self._given: set[int] = set()
         #: What we fetch though the group has not given it to us.
@@ -93,7 +88,7 @@ class GroupLog:
         self._leaving: set[int] = set()
         self._fetching: set[int] = set()
         self._paused: set[int] = set()
-        self._orders: deque[Callable[[], object]] = deque()
+        self._orders = Orders(settings, self._call)
         self._arrivals = Arrivals(records_max)
         self._held = Held()
         #: Set by the loop when it has dealt with the revocation that it was told of last.
@@ -106,12 +101,16 @@ class GroupLog:
     def open(self) -> None:
         """Join the group. To be called on the loop that will take the events."""
         self._loop = asyncio.get_running_loop()
-        self._admin = AdminClient(self._admin_config)
         self._consumer = self._joining.join()
         self._thread.start()
 
-    def _subscribed(self) -> Consumer:
-        consumer = Consumer(heard(self._settings, self._config))
+    def _subscribed(self, life: Life) -> Consumer:
+        def committed(error: KafkaError | None, parts: list[TopicPartition]) -> None:
+            if self._joining.is_current(life):
+                self._commits.heard(error, parts)
+
+        more = {**life.properties, "on_commit": committed}
+        consumer = Consumer({**heard(self._settings, self._config), **more})
         moves = {"on_assign": self._on_assign, "on_revoke": self._on_revoke, "on_lost": self._on_lost}
         consumer.subscribe([self._topic], **moves)
         return consumer
@@ -146,31 +145,31 @@ class GroupLog:
 
     def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
         """Begin to fetch a partition at an offset."""
-        self._orders.append(lambda: self._fetch(partition, offset, leader_epoch))
+        self._orders.add(lambda: self._fetch(partition, offset, leader_epoch))
 
     def stop_fetching(self, partition: int) -> None:
         """Stop fetching from a partition, and drop records read but not taken."""
-        self._orders.append(lambda: self._stop([partition]))
+        self._orders.add(lambda: self._stop([partition]))
         self._held.take(self._arrivals.drop({partition}))
 
     def adopt(self, partition: int) -> None:
         """Fetch a partition not yet assigned by the group, until the assignment or `disown`."""
-        self._orders.append(lambda: self._adopted.add(partition))
+        self._orders.add(lambda: self._adopted.add(partition))
 
     def disown(self, partition: int) -> None:
         """Stop fetching an adopted partition."""
-        self._orders.append(lambda: self._adopted.discard(partition))
+        self._orders.add(lambda: self._adopted.discard(partition))
         self.stop_fetching(partition)
 
     def note_progress(self, offsets: dict[int, int]) -> None:
         """Commit offsets to Kafka, for lag tools only."""
         marks = [TopicPartition(self._topic, p, offset) for p, offset in offsets.items()]
-        self._orders.append(lambda: self._commit(marks, waits=False))
+        self._orders.add(lambda: self._commit(marks, waits=False))
 
     def commit(self, marks: list[tuple[int, int, str]], done: Callable[[bool], None]) -> None:
         """Commit offsets with metadata; `done` is called, on the loop, with whether all were stored."""
         parts = [TopicPartition(self._topic, p, offset, metadata) for p, offset, metadata in marks]
-        self._orders.append(lambda: self._commits.add(parts, done, waits=self._must_wait))
+        self._orders.add(lambda: self._commits.add(parts, done, waits=self._must_wait))
 
     @property
     def _must_wait(self) -> bool:
@@ -180,7 +179,7 @@ class GroupLog:
     def leave_now(self, marks: list[tuple[int, int, str]], seconds: float) -> None:
         """Commit for good and leave the group, from any thread; for when the loop does not turn."""
         parts = [TopicPartition(self._topic, p, offset, metadata) for p, offset, metadata in marks]
-        self._orders.append(lambda: self._commit(parts, waits=True))
+        self._orders.add(lambda: self._commit(parts, waits=True))
         self._stop_reading()
         self._thread.join(seconds)
 
@@ -191,7 +190,7 @@ class GroupLog:
 
     async def committed(self, partition: int) -> tuple[int | None, str | None]:
         """Return the committed offset and metadata of a partition."""
-        found = await self._ordered(
+        found = await self._orders.outcome(
             lambda: self._consumer.committed([TopicPartition(self._topic, partition)], timeout=CALL_SECONDS)
         )
         mark = found[0]
@@ -201,8 +200,7 @@ class GroupLog:
 
     async def bounds(self, partition: int) -> LogBounds:
         """Return the log's identity and bounds."""
-        ask = partial(bounds_of, self._admin, self._settings, self._topic, partition)
-        return await self._loop.run_in_executor(None, ask)
+        return await self._loop.run_in_executor(None, self._bounds.ask, partition)
 
     async def close(self) -> None:
         """Leave the group; a client that does not answer is left to the end of its session."""
@@ -212,15 +210,16 @@ class GroupLog:
             await self._loop.run_in_executor(None, self._thread.join, 1.0)
         if self._thread.is_alive():
             _log.warning(KAFKA_REPORTED, topic=self._topic, error="the client does not close")
-        # It has no end of its own but that of the object.
-        del self._admin
+        self._bounds.close()
 
     def _serve(self) -> None:
         try:
             while not self._is_stopping:
-                self._follow_orders()
-                if self._joining.is_overdue and not self._adopted:
-                    self._consumer = self._joining.again(self._consumer)
+                self._orders.follow()
+                if self._joining.is_lost:
+                    self._join_again("the client has lost every broker")
+                elif self._joining.is_overdue and not self._adopted:
+                    self._join_again("the group gives no share")
                 if self._has_room() or self._hold_back():
                     self._poll(_POLL_SECONDS)
         except BaseException as error:  # The loop must hear of it: this thread has nobody to tell.
@@ -228,17 +227,22 @@ class GroupLog:
         finally:
             self._is_stopping = True
             # What was ordered before the end, such as the last commit, is still carried out.
-            self._follow_orders()
+            self._orders.follow()
             # The client waits for the end of what the group has not given, and so could not take back.
             self._stop(list(self._adopted))
             self._consumer.close()
 
+    def _join_again(self, reason: str) -> None:
+        """Go on with another client; the group assigns our partitions again, to us or to others."""
+        if gone := self._given | self._adopted:
+            self._tell(Revoked(tuple(gone)))
+        self._given, self._adopted, self._fetching, self._paused = set(), set(), set(), set()
+        self._commits.abandon()
+        old, self._consumer = self._consumer, self._joining.join()
+        self._joining.leave(old, reason)
+
     def _has_room(self) -> bool:
         return self._held.records < self._records_max and self._held.bytes < self._bytes_max
-
-    def _follow_orders(self) -> None:
-        while self._orders:
-            self._orders.popleft()()
 
     def _poll(self, seconds: float) -> None:
         first = self._consumer.poll(seconds)
@@ -265,7 +269,7 @@ class GroupLog:
         self._consumer.pause([TopicPartition(self._topic, p) for p in self._paused])
         while not self._is_stopping and not self._has_room():
             self._poll(_POLL_SECONDS)
-            self._follow_orders()
+            self._orders.follow()
         self._resume(self._paused & self._fetching)
         return False
 
@@ -289,6 +293,8 @@ class GroupLog:
 
     def _on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         consumer.incremental_assign([])
+        if consumer is not self._consumer:
+            return
         self._joining.end()
         self._given |= {p.partition for p in parts}
         self._adopted -= self._given
@@ -296,6 +302,8 @@ class GroupLog:
         self._tell(Assigned(tuple(p.partition for p in parts)))
 
     def _on_revoke(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
+        if consumer is not self._consumer:
+            return
         gone = [p.partition for p in parts]
         self._given.difference_update(gone)
         left = self._let_go(gone)
@@ -305,11 +313,13 @@ class GroupLog:
             self._revoked.wait(_REVOKE_SECONDS)
             # What the batch under way still has to commit, while the partitions are ours.
             self._leaving = set(gone)
-            self._follow_orders()
+            self._orders.follow()
             self._leaving = set()
         self._give_up(consumer, left)
 
     def _on_lost(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
+        if consumer is not self._consumer:
+            return
         gone = [p.partition for p in parts]
         self._given.difference_update(gone)
         left = self._let_go(gone)
@@ -370,20 +380,6 @@ class GroupLog:
         except KafkaException as error:
             _log.warning(KAFKA_REPORTED, topic=self._topic, error=str(error))
             return False
-
-    async def _ordered(self, call: Callable[[], Any]) -> Any:
-        future: asyncio.Future[Any] = self._loop.create_future()
-
-        def order() -> None:
-            try:
-                found = call()
-            except KafkaException as error:
-                self._call(fail, future, transient(error, self._settings))
-            else:
-                self._call(answer, future, found)
-
-        self._orders.append(order)
-        return await future
 
     def _tell(self, event: LogEvent) -> None:
         self._call(self._take_in, event)

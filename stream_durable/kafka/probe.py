@@ -7,6 +7,7 @@ import asyncio
 from confluent_kafka import KafkaException
 
 from stream_durable.kafka.config import Admin, transient
+from stream_durable.kafka.lives import Kept
 from stream_durable.settings import KafkaSettings
 
 _CALL_SECONDS = 3.0
@@ -19,7 +20,7 @@ class KafkaProbe:
         """Prepare checks of `topic`."""
         self._settings = settings
         self._topic = topic
-        self._admin = Admin(settings, client)
+        self._admin = Kept(lambda: Admin(settings, client))
 
     async def ask(self) -> None:
         """Raise TransientError if no broker answers."""
@@ -27,6 +28,7 @@ class KafkaProbe:
 
     def _ask(self) -> None:
         try:
-            self._admin.list_topics(self._topic, timeout=_CALL_SECONDS)
+            self._admin().list_topics(self._topic, timeout=_CALL_SECONDS)
         except KafkaException as error:
+            self._admin.blame(error)
             raise transient(error, self._settings) from error

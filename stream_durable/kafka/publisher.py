@@ -8,7 +8,8 @@ librdkafka's errors and the consequences:
   0.1 s on a quiet machine with nothing sent meanwhile. Messages queued behind the batch would be sent before
   its retries, so queued messages are purged as soon as a refusal is reported.
 - A deleted topic fails after `topic.metadata.propagation.max.ms`; later messages for it fail at once.
-- A fatal error ends the producer; a new one is created, and unacknowledged messages are sent again in order.
+- A fatal error ends the producer, and so does the loss of every broker (`lives.py`); a new one is created,
+  and unacknowledged messages are sent again in order.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import partition_of
 from stream_durable.kafka.config import MESSAGE_BYTES_MAX, PARTITIONER, away, config, heard
 from stream_durable.kafka.limits import Limits
+from stream_durable.kafka.lives import Life
 from stream_durable.lanes import BATCH_BYTES, Concerns, LaneKey, Trouble
 from stream_durable.ports import Headers, Outgoing, Refusal
 from stream_durable.sending import Delivery, Sender
@@ -73,12 +75,18 @@ class _Placed(Delivery):
 class _Fate:
     """Whether a producer has died; apart from the publisher, lest the two hold each other."""
 
-    is_broken = False
+    def __init__(self) -> None:
+        self.life = Life()
+        self._fatal: str | None = None
 
     def note(self, error: KafkaError) -> None:
         if error.fatal():
-            _log.warning(PRODUCER_REPLACED, reason=error.str())
-            self.is_broken = True
+            self._fatal = error.str()
+
+    @property
+    def end(self) -> str | None:
+        """Why the producer is of no more use; None: it is."""
+        return "the client has lost every broker" if self.life.is_over else self._fatal
 
 
 class _Wire:
@@ -180,16 +188,17 @@ class _Wire:
             hear(error)
             fate.note(error)
 
-        return Producer({**made, "error_cb": note})
+        return Producer({**made, **fate.life.properties, "error_cb": note})
 
     def _serve(self) -> None:
         while not self.is_closed:
             self.producer.poll(0.1)
-            if self._fate.is_broken:
-                self._replace()
+            if (reason := self._fate.end) is not None:
+                self._replace(reason)
 
-    def _replace(self) -> None:
+    def _replace(self, reason: str) -> None:
         """Replace a dead producer; unsent messages fail, and are sent again by the next."""
+        _log.warning(PRODUCER_REPLACED, reason=reason)
         dead = self.producer
         self._fate = _Fate()
         self.producer = self._make()

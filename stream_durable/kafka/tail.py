@@ -35,6 +35,7 @@ from stream_durable.kafka.feed import (
     offsets_at,
 )
 from stream_durable.kafka.flow import Flow
+from stream_durable.kafka.lives import LastingConsumer
 from stream_durable.kafka.partitions import check_partitions
 from stream_durable.kafka.threads import outcome
 from stream_durable.ports import EventFlow
@@ -48,6 +49,8 @@ _log = logger(__name__)
 #: How long the shared consumer goes on when nobody follows any more. To begin again costs the next follower
 #: some 20 ms, since it has to be asked where the log ends.
 _LINGER_SECONDS = 300.0
+#: How often the client is listened to while nobody follows a run.
+_LOOK_SECONDS = 2.0
 #: Events of the past that wait for their reader before the thread stops reading.
 _HELD_MAX = 1_000
 
@@ -172,33 +175,38 @@ class _Live:
             self._thread.join(CALL_SECONDS)
 
     def _serve(self) -> None:
-        consumer = Consumer(self._properties)
+        lasting = LastingConsumer(self._properties)
         try:
-            while self._wanted.wait() and not self._is_stopping:
-                self._read_while_wanted(consumer)
+            while not self._is_stopping:
+                if self._wanted.wait(_LOOK_SECONDS) and not self._is_stopping:
+                    self._read_while_wanted(lasting)
+                # What the client says of itself is heard, so that it does not pile up.
+                lasting.consumer.poll(0)
+                lasting.renew()
         finally:
             self._end(closed())
-            consumer.close()
+            lasting.consumer.close()
 
-    def _read_while_wanted(self, consumer: Consumer) -> None:
-        ready = self._ready
+    def _read_while_wanted(self, lasting: LastingConsumer) -> None:
+        ready, consumer = self._ready, lasting.consumer
         assert ready is not None
         try:
             check_partitions(consumer, {part.topic for part in self._parts}, self._settings)
             consumer.incremental_assign(offsets_at(consumer, self._parts, LATEST, self._settings))
             ready.set_result(None)
-            self._read(consumer)
+            self._read(lasting)
         except StreamDurableError as error:
             self._end(error)
         except KafkaException as error:
             self._end(transient(error, self._settings))
         finally:
-            consumer.unassign()
+            lasting.consumer.unassign()
 
-    def _read(self, consumer: Consumer) -> None:
+    def _read(self, lasting: LastingConsumer) -> None:
         left_at = time.monotonic()
         while not self._is_stopping:
-            events = _events(consumer, self._feeds.__contains__, self._settings)
+            events = _events(lasting.consumer, self._feeds.__contains__, self._settings)
+            lasting.renew()
             for event in events:
                 assert isinstance(event, RunEvent)
                 with self._lock:

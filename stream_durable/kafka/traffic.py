@@ -24,6 +24,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import partition_of
 from stream_durable.kafka.bounds import ends_of
 from stream_durable.kafka.config import CALL_SECONDS, Admin, away, transient
+from stream_durable.kafka.lives import Kept
 from stream_durable.kafka.mock import is_mock
 from stream_durable.kafka.reader import KafkaReader
 from stream_durable.ports import CommandPlace, InboxReading, Record, Span
@@ -68,7 +69,7 @@ class KafkaTraffic:
         self._settings = settings
         self._prefix = prefix
         self._client = client
-        self._admin: Admin | None = None
+        self._admin = Kept(lambda: Admin(settings, client))
 
     async def inbox(self, partition: int, position: int) -> InboxReading | None:
         """Return how a partition of the inbox is read; None: the broker shows no groups."""
@@ -114,7 +115,7 @@ class KafkaTraffic:
     def _look(self, topic: str, partition: int, group: str) -> _Partition | None:
         """Ask for bounds, readers and position of one partition. Blocks."""
         try:
-            admin = self._admin = self._admin or Admin(self._settings, self._client)
+            admin = self._admin()
             if is_mock(admin.list_topics(topic, timeout=CALL_SECONDS).cluster_id):
                 return None
             part = TopicPartition(topic, partition)
@@ -141,8 +142,10 @@ class KafkaTraffic:
         except KafkaException as error:
             if error.args[0].code() in _MISSING:
                 return None
+            self._admin.blame(error)
             raise transient(error, self._settings) from error
         except TimeoutError as error:
+            self._admin.blame(None)
             raise away(self._settings) from error
 
 

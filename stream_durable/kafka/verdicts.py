@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
 
-from stream_durable.core.errors import RejectedError
+from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.kafka.config import CALL_SECONDS, away, reading, transient
+from stream_durable.kafka.lives import Kept
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import RECORD_REJECTED, logger
 from stream_durable.wire.topics import VERDICTS, full_name
@@ -28,7 +29,7 @@ class KafkaVerdicts:
         self._topic = full_name(prefix, VERDICTS)
         self._settings = settings
         self._config = reading(settings, prefix, client, auto_offset_reset="earliest", fetch_wait_max_ms=10)
-        self._consumer: Consumer | None = None
+        self._consumer = Kept(lambda: Consumer(self._config))
         #: One thread owns the consumer.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="verdicts")
 
@@ -39,28 +40,27 @@ class KafkaVerdicts:
 
     async def close(self) -> None:
         """Let go of the consumer."""
-        if self._consumer is not None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._consumer.close)
+        if (consumer := self._consumer.made) is not None:
+            await asyncio.get_running_loop().run_in_executor(self._thread, consumer.close)
         self._thread.shutdown(wait=False)
 
     def _about(self, partition: int, offset: int, since: int) -> list[Verdict]:
         try:
-            if self._consumer is None:
-                self._consumer = Consumer(self._config)
+            consumer = self._consumer()
             part = TopicPartition(self._topic, partition)
-            bounds = self._consumer.get_watermark_offsets(part, timeout=CALL_SECONDS)
+            bounds = consumer.get_watermark_offsets(part, timeout=CALL_SECONDS)
             if bounds is None:
-                raise away(self._settings)
+                raise self._no_answer()
             low, high = bounds
-            start = low if low == high else self._first(partition, max(0, since - _SKEW_MS), high)
-            return self._read(self._consumer, partition, start, high, offset) if start < high else []
+            start = low if low == high else self._first(consumer, partition, max(0, since - _SKEW_MS), high)
+            return self._read(consumer, partition, start, high, offset) if start < high else []
         except KafkaException as error:
+            self._consumer.blame(error)
             raise transient(error, self._settings) from error
 
-    def _first(self, partition: int, since: int, high: int) -> int:
-        assert self._consumer is not None
+    def _first(self, consumer: Consumer, partition: int, since: int, high: int) -> int:
         asked = [TopicPartition(self._topic, partition, since)]
-        (found,) = self._consumer.offsets_for_times(asked, timeout=CALL_SECONDS)
+        (found,) = consumer.offsets_for_times(asked, timeout=CALL_SECONDS)
         if found.error is not None:
             raise transient(found.error, self._settings)
         return high if found.offset == OFFSET_END else found.offset
@@ -73,7 +73,7 @@ class KafkaVerdicts:
             while position < end:
                 message = consumer.poll(CALL_SECONDS)
                 if message is None:
-                    raise away(self._settings)
+                    raise self._no_answer()
                 if message.error() is not None:
                     raise transient(message.error(), self._settings)
                 at = message.offset() or 0
@@ -84,6 +84,10 @@ class KafkaVerdicts:
         finally:
             consumer.unassign()
         return verdicts
+
+    def _no_answer(self) -> TransientError:
+        self._consumer.blame(None)
+        return away(self._settings)
 
     def _verdict(self, partition: int, offset: int, value: bytes | None) -> Verdict | None:
         try:
