@@ -7,6 +7,9 @@ fired.
 
 Of a partition only so many fired timers are on the inbox at a time: a mass of due timers is worked off in
 order, and the records that come meanwhile stand behind few of them.
+
+A timer is fired at its moment while few are due. Of many, those due close together are fired together, up to
+`APART_SECONDS` late, and their consequences are folded and saved together too.
 """
 
 from __future__ import annotations
@@ -35,6 +38,10 @@ UNDER_WAY_MAX: Final = 1_000
 _STALLED_SECONDS: Final = 1.0
 #: A partition loads at once what it may if there are as many of them.
 WINDOWS_MIN: Final = 8
+#: So often timers are fired one by one in a row; beyond that, rounds are so far apart.
+IN_A_ROW_MAX: Final = 10
+APART_SECONDS: Final = 0.15
+_SHORTEST_SECONDS: Final = 0.001
 #: Looked at the clock at least this often, so that a suspended machine or a clock step is noticed.
 _LOOK_SECONDS = 1.0
 
@@ -48,10 +55,12 @@ _TYPES: Final = tuple(
 class Near:
     """The near timers of one partition."""
 
-    __slots__ = ("_heap", "due", "meanwhile", "moved", "under_way", "until")
+    __slots__ = ("_heap", "due", "is_behind", "meanwhile", "moved", "under_way", "until")
 
     def __init__(self) -> None:
         self._heap: list[TimerPosition] = []
+        #: Whether due timers were left for lack of room: they wait for nothing else.
+        self.is_behind = False
         #: The moment of each timer; entries of the heap with another one are void.
         self.due: dict[tuple[str, str, str], int] = {}
         #: Up to here timers are in memory.
@@ -86,7 +95,28 @@ class Near:
             # Not when it is acknowledged: by then the entity may have asked for the same moment again.
             del self.due[position[1:]]
             popped.append(position)
+        self.is_behind = len(popped) == count
         return popped
+
+
+class Rounds:
+    """The moments at which timers are fired: `IN_A_ROW_MAX` at once, then one each `APART_SECONDS`."""
+
+    __slots__ = ("_free",)
+
+    def __init__(self) -> None:
+        """Begin with all at once."""
+        #: When all of them are free again, by the loop's clock.
+        self._free = 0.0
+
+    def wait(self, time: float) -> float:
+        """Return the seconds until the next round; 0: now. No sleep is shorter than a millisecond."""
+        seconds = self._free - time - (IN_A_ROW_MAX - 1) * APART_SECONDS
+        return seconds if seconds >= _SHORTEST_SECONDS else 0.0
+
+    def take(self, time: float) -> None:
+        """Count a round."""
+        self._free = max(self._free, time) + APART_SECONDS
 
 
 class Timers:
@@ -111,6 +141,7 @@ class Timers:
         self._lead_ms = min(_LEAD_MS, horizon_ms // 2)
         self._held_max = held_max
         self._near: dict[int, Near] = {}
+        self._rounds = Rounds()
         self._wake = asyncio.Event()
 
     @property
@@ -157,23 +188,19 @@ class Timers:
         loop = asyncio.get_running_loop()
         while True:
             now, time = self._clock.now(), loop.time()
-            seconds = _LOOK_SECONDS
-            has_fired, short = False, None
+            seconds, has_fired = _LOOK_SECONDS, False
+            short, wait = None, self._rounds.wait(time)
             for partition, near in self._near.items():
-                due = near.next_due
-                if due is not None and due <= now:
-                    if count := _room_of(near, time):
-                        self._fire(partition, near, near.pop(now, count), time)
-                        has_fired = True
-                    else:
-                        seconds = min(seconds, near.moved + _STALLED_SECONDS - time)
-                elif due is not None:
-                    seconds = min(seconds, (due - now) / 1_000)
+                until = self._fire_due(partition, near, now, time, wait)
+                has_fired |= until == 0.0
+                seconds = min(seconds, until or _LOOK_SECONDS)
                 if near.meanwhile is None and self._has_room(near):
                     if near.until[0] - self._lead_ms <= now:
                         short = (partition, near)
                     else:
                         seconds = min(seconds, (near.until[0] - self._lead_ms - now) / 1_000)
+            if has_fired:
+                self._rounds.take(time)
             if short is not None:
                 await self._refill(*short)
             elif has_fired:
@@ -181,6 +208,20 @@ class Timers:
                 await asyncio.sleep(0)
             else:
                 await self._sleep(seconds)
+
+    def _fire_due(self, partition: int, near: Near, now: int, time: float, wait: float) -> float:
+        """Fire what is due and may be fired; return the seconds until there is more, 0: after firing."""
+        due = near.next_due
+        if due is None:
+            return _LOOK_SECONDS
+        if due > now:
+            return (due - now) / 1_000
+        if wait and not near.is_behind:
+            return wait
+        if count := _room_of(near, time):
+            self._fire(partition, near, near.pop(now, count), time)
+            return 0.0
+        return near.moved + _STALLED_SECONDS - time
 
     async def _sleep(self, seconds: float) -> None:
         self._wake.clear()

@@ -12,7 +12,13 @@ from msgspec import Raw
 from stream_durable import App, Workflow
 from stream_durable.core.ids import partition_of
 from stream_durable.core.messages import MESSAGE_TYPES, RunTimerFired, StartRun
-from stream_durable.engine.timers import UNDER_WAY_MAX, WINDOWS_MIN, Timers
+from stream_durable.engine.timers import (
+    APART_SECONDS,
+    IN_A_ROW_MAX,
+    UNDER_WAY_MAX,
+    WINDOWS_MIN,
+    Timers,
+)
 from stream_durable.memory.deployment import Deployment
 from stream_durable.memory.loop import VirtualLoop
 from stream_durable.memory.ports import VirtualClock
@@ -139,6 +145,24 @@ def test_a_timer_fires_at_its_moment_and_not_before_and_nothing_is_asked_meanwhi
     assert all(0 <= at - due <= 1 for due, at, _ in world.fired)
     # The windows of the beginning, and those five seconds before the end of each.
     assert world.store.queries <= 3
+
+
+def test_timers_due_close_together_are_fired_together_and_none_much_later() -> None:
+    world = World([row for p in range(4) for row in rows(500, NOW + 1_000, NOW + 11_000, p)], held_max=50_000)
+    world.lived(20.0, *range(4))
+
+    rounds = len({at for _, at, _ in world.fired})
+    assert len(world.fired) == 2_000
+    assert rounds <= IN_A_ROW_MAX + 10.0 / APART_SECONDS + 1
+    assert all(0 <= at - due <= 1_000 * APART_SECONDS + 1 for due, at, _ in world.fired)
+
+
+def test_a_timer_after_a_quiet_time_waits_for_no_other() -> None:
+    moments = [NOW + 1_000 + n for n in range(0, 1_000, 10)] + [NOW + 5_000 + n for n in range(IN_A_ROW_MAX)]
+    world = World([TimerRow("run", f"r{due}", "", 0, due) for due in moments])
+    world.lived(10.0)
+
+    assert all(0 <= at - due <= 1 for due, at, _ in world.fired[-IN_A_ROW_MAX:])
 
 
 def test_due_timers_fire_in_order_though_they_are_more_than_a_window() -> None:
