@@ -11,7 +11,6 @@ left to be published after the commit before.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Final
 
@@ -110,18 +109,21 @@ class Follower:
         self._publish = publish
         #: The partitions owned when the records folded now were taken: one taken over again is fetched again.
         self.reading: dict[int, Partition] = {}
+        #: The foldings on top of the save under way.
+        self._following: Following | None = None
         #: Records received during a save and not folded then.
-        self._next: asyncio.Task[_Taken] | None = None
+        self._left: _Taken | None = None
+        #: What went wrong in a fold during a save: a bug, raised after the save.
+        self._failure: Exception | None = None
 
     async def next(self) -> LogEvent:
         """Wait for the next event."""
-        if self._next is None:
+        if self._left is None:
             event = await self._log.next()
             self.reading = dict(self._partitions)
             return event
-        coming, self._next = self._next, None
-        event, self.reading = await coming
-        return event
+        (records, self.reading), self._left = self._left, None
+        return records
 
     def owned(self, reads: list[batch.Read]) -> list[batch.Read]:
         """Return the records of partitions still owned, and not held before them."""
@@ -132,38 +134,43 @@ class Follower:
         self, saving: Coroutine[Any, Any, StatementError | None], following: Following
     ) -> StatementError | None:
         """Save, and let small batches follow meanwhile; return the result of the save."""
-        saved = asyncio.ensure_future(saving)
+        self._following = following
+        self._log.on_arrival(self._arrive)
         try:
-            while not saved.done():
-                self._next = self._next or asyncio.ensure_future(self._records())
-                await asyncio.wait({saved, self._next}, return_when=asyncio.FIRST_COMPLETED)
-                if saved.done() or not self._fold(self._next, following):
-                    break
-            return await saved
+            self._arrive()
+            refused = await saving
         finally:
-            saved.cancel()
-            if self._next is not None and not self._next.done():
-                self._next.cancel()
-                self._next = None
+            self._following = None
+            self._log.on_arrival(None)
+        if self._failure is not None:
+            raise self._failure
+        return refused
 
-    async def _records(self) -> _Taken:
-        records = await self._log.records()
-        return records, dict(self._partitions)
+    def _arrive(self) -> None:
+        """Fold what has arrived, if possible without waiting; else keep it, and everything after it."""
+        following = self._following
+        if following is None or self._left is not None or not following.is_whole:
+            return
+        if (records := self._log.take_records()) is None:
+            return
+        owned = dict(self._partitions)
+        try:
+            if not self._fold(records, owned, following):
+                self._left = records, owned
+        except Exception as error:  # noqa: BLE001 - raised where somebody waits
+            following.is_broken = True
+            self._failure = error
 
-    def _fold(self, coming: asyncio.Task[_Taken], following: Following) -> bool:
-        """Fold the received records without waiting, if possible; return whether more may follow."""
-        if coming.cancelled() or coming.exception() is not None:
-            return False
-        records, owned = coming.result()
-        if not (owned == self.reading == self._partitions and self._may_follow()):
+    def _fold(self, records: list[Record], owned: dict[int, Partition], following: Following) -> bool:
+        """Fold received records, if they may follow; return whether they were taken."""
+        if owned != self.reading or not self._may_follow():
             return False
         if len(records) + len(following.reads) > AHEAD_MAX:
             return False
         if not following.fold(records, self._partitions, self._folder):
             return False
-        self._next = None
         self._arrived(records)
         for folding in () if following.is_broken else following.foldings.values():
             if following.may_publish(folding):
                 self._publish(folding)
-        return following.is_whole
+        return True

@@ -116,6 +116,7 @@ class Reconciler:
         )  # fmt: skip
         self._isolation = Isolation(store, settings.stall_takeovers_max)
         metrics.partitions_held.set_function(lambda: len(self.held()))
+        metrics.cache_bytes.set_function(lambda: self._cache.bytes)
         self._watch = Watch(
             log, store, self._partitions, self._take_again, self._fenced, self._take_again,
             self._holds.__contains__,
@@ -134,8 +135,8 @@ class Reconciler:
         self._follower = Follower(
             log, self._partitions, self._folder, lambda: self._watch.is_fresh, self._hear, self._publish_ahead
         )
-        #: Whether the group has taken us in, with partitions or to stand by.
-        self.is_member = False
+        #: Of the group, with partitions or to stand by.
+        self.is_member = self._is_applying = self._is_stopping = False
 
     @property
     def partitions(self) -> dict[int, Partition]:
@@ -159,27 +160,37 @@ class Reconciler:
         """Reconcile until cancelled; then leave in good order."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._timers.run())
-                group.create_task(self._tidying.run())
-                group.create_task(self._backlog.run())
-                group.create_task(self._watch.run())
-                group.create_task(self._presence.run())
-                group.create_task(self._holds.run())
+                beside = self._timers, self._tidying, self._backlog, self._watch, self._presence
+                for part in (*beside, self._holds):
+                    group.create_task(part.run())
                 self._takeovers.group = self._redrive.group = group
                 try:
-                    await self._consume()
+                    await self._consume_whole()
                 finally:
                     await self._tidying.before_leaving(self._partitions)
         finally:
             await self._log.close()
 
+    async def _consume_whole(self) -> None:
+        """Consume; a stop waits for the end of the batch under way, so that the saved state is known."""
+        consuming = asyncio.ensure_future(self._consume())
+        try:
+            await asyncio.shield(consuming)
+        finally:
+            self._is_stopping = True
+            if self._is_applying:
+                await asyncio.wait([consuming], timeout=LEAVE_SECONDS)
+            consuming.cancel()
+
     async def _consume(self) -> None:
-        while True:
+        while not self._is_stopping:
             event = await self._follower.next()
             if isinstance(event, list):
-                slices = list(batch.sliced(event, self._settings.batch_bytes_max))
-                for records in slices:
-                    await self._apply_whole(records, follows=records is slices[-1])
+                self._is_applying = True
+                for records in (slices := list(batch.sliced(event, self._settings.batch_bytes_max))):
+                    if not self._is_stopping:
+                        await self._apply(records, follows=records is slices[-1])
+                self._is_applying = False
             elif isinstance(event, Assigned):
                 self.is_member = True
                 self._takeovers.given(event.partitions)
@@ -228,21 +239,8 @@ class Reconciler:
         self._let_go([partition])
         self._takeovers.begin([partition], lost=lost)
 
-    async def _apply_whole(self, records: list[Record], *, follows: bool) -> None:
-        """Apply arrived records; a stop meanwhile waits for the end, so that the saved state is known."""
-        applying = asyncio.ensure_future(self._apply(records, follows=follows))
-        try:
-            await asyncio.shield(applying)
-        except asyncio.CancelledError:
-            await asyncio.wait([applying], timeout=LEAVE_SECONDS)
-            applying.cancel()
-            raise
-
     async def _apply(self, records: list[Record], *, follows: bool) -> None:
-        """Read, load, fold, save and hand over for publishing what has arrived.
-
-        With `follows`, nothing that has arrived is left to be applied after it.
-        """
+        """Read, load, fold, save and publish; with `follows`, no arrived record is left to apply after it."""
         self._hear(records)
         async with self._writing:
             reads = self._folder.read(self._current(records))

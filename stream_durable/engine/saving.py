@@ -88,8 +88,7 @@ class Saving:
         for f in finished:
             self._saved(f)
         self._cache.shrink()
-        self._metrics.batches.inc()
-        self._metrics.cache_bytes.set(self._cache.bytes)
+        self._metrics.batches.value += 1
         return None
 
     def _give_up(self, finished: list[batch.Finished]) -> None:

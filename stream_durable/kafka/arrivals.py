@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from stream_durable.ports import Assigned, LogEvent, Record, Revoked, without
@@ -60,6 +61,8 @@ class Arrivals:
         self._moves: deque[Assigned | Revoked] = deque()
         self._arrived = asyncio.Event()
         self._failure: BaseException | None = None
+        #: Called for each arrival, if anything.
+        self.on_arrival: Callable[[], None] | None = None
 
     def put(self, event: LogEvent) -> list[Record]:
         """Keep an event; return dropped records of revoked partitions."""
@@ -71,6 +74,8 @@ class Arrivals:
         else:
             self._events.append(event)
         self._arrived.set()
+        if self.on_arrival is not None:
+            self.on_arrival()
         return dropped
 
     def fail(self, error: BaseException) -> None:
@@ -89,10 +94,10 @@ class Arrivals:
             self._join(event)
         return event
 
-    async def records(self) -> list[Record]:
-        """Wait for records to come next, and leave other events where they are."""
-        while self._moves or not self._events or not isinstance(event := self._events[0], list):
-            await self._arrival()
+    def take_records(self) -> list[Record] | None:
+        """Return records if they come next, and leave other events where they are."""
+        if self._moves or not self._events or not isinstance(event := self._events[0], list):
+            return None
         self._events.popleft()
         self._join(event)
         return event

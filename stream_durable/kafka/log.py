@@ -124,10 +124,14 @@ class GroupLog:
         self._is_revoking = isinstance(event, Revoked)
         return event
 
-    async def records(self) -> list[Record]:
-        """Wait for records to be the next event."""
-        records = await self._arrivals.records()
-        self._held.take(records)
+    def on_arrival(self, call: Callable[[], None] | None) -> None:
+        """Call this whenever something has arrived; with None no more."""
+        self._arrivals.on_arrival = call
+
+    def take_records(self) -> list[Record] | None:
+        """Return arrived records if they are the next event."""
+        if (records := self._arrivals.take_records()) is not None:
+            self._held.take(records)
         return records
 
     async def moved(self) -> Assigned | Revoked:

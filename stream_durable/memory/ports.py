@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import Context, copy_context
 
 from stream_durable.memory.broker import Broker, LogPartition
 from stream_durable.ports import (
@@ -75,6 +76,7 @@ class MemoryLog:
         self._is_revoking = False
         self._held = 0
         self._arrived = asyncio.Event()
+        self._on_arrival: tuple[Context, Callable[[], None]] | None = None
         self._releasing: list[int] = []
         self._is_polling = False
         self.is_expired = False
@@ -105,10 +107,14 @@ class MemoryLog:
             self._poke()
         return event
 
-    async def records(self) -> list[Record]:
-        """Wait for records to be the next event."""
-        while self._moves or not self._events or not isinstance(event := self._events[0], list):
-            await self._arrival()
+    def on_arrival(self, call: Callable[[], None] | None) -> None:
+        """Call this, where the caller runs, whenever something has arrived; with None no more."""
+        self._on_arrival = None if call is None else (copy_context(), call)
+
+    def take_records(self) -> list[Record] | None:
+        """Return arrived records if they are the next event."""
+        if self._moves or not self._events or not isinstance(event := self._events[0], list):
+            return None
         self._events.popleft()
         self._held -= len(event)
         self._poke()
@@ -251,6 +257,12 @@ class MemoryLog:
         else:
             self._events.append(event)
         self._arrived.set()
+        if self._on_arrival is not None:
+            asyncio.get_running_loop().call_soon(self._arrive, context=self._on_arrival[0])
+
+    def _arrive(self) -> None:
+        if self._on_arrival is not None:
+            self._on_arrival[1]()
 
     def _poke(self) -> None:
         if self.fetching and not self._is_polling and self._held < self._records_max:

@@ -117,11 +117,19 @@ class Process:
     async def crash_point(self, where: str) -> None:
         """Perhaps die here."""
         self.alive()
+        if self.falls(where):
+            await self.weather.loop.create_future()
+
+    def falls(self, where: str) -> bool:
+        """Perhaps die here; return whether: then nothing more may be done."""
         weather = self.weather
         if self._died is None or weather.crashes >= weather.faults.crashes_max:
-            return
-        if weather.chance(weather.faults.crash, f"crash at {where}"):
-            await self.die()
+            return False
+        if not weather.chance(weather.faults.crash, f"crash at {where}"):
+            return False
+        weather.crashes += 1
+        self.kill()
+        return True
 
     async def die(self) -> NoReturn:
         """Die now, from within."""

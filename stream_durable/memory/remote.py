@@ -237,10 +237,19 @@ class RemoteLog:
         await self._process.crash_point("log.next")
         return event
 
-    async def records(self) -> list[Record]:
-        """Wait for records to be the next event."""
-        await self._process.crash_point("log.records")
-        return await self.log.records()
+    def on_arrival(self, call: Callable[[], None] | None) -> None:
+        """Call this whenever something has arrived; with None no more."""
+
+        def arrive() -> None:
+            if call is not None and not self._process.falls("log.records"):
+                call()
+
+        self.log.on_arrival(None if call is None else arrive)
+
+    def take_records(self) -> list[Record] | None:
+        """Return arrived records if they are the next event."""
+        self._process.alive()
+        return self.log.take_records()
 
     async def moved(self) -> Assigned | Revoked:
         """Wait until partitions are given or taken away."""

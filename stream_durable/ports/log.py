@@ -69,8 +69,11 @@ class Log(Protocol):
     async def next(self) -> LogEvent:
         """Wait for the next events. Assignments and revocations overtake records."""
 
-    async def records(self) -> list[Record]:
-        """Wait for records to be the next event, and return them; other events are left to `next`."""
+    def on_arrival(self, call: Callable[[], None] | None) -> None:
+        """Call this on the loop whenever something has arrived; with None no more."""
+
+    def take_records(self) -> list[Record] | None:
+        """Return arrived records if they are the next event; other events are left to `next`."""
 
     def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
         """Begin to fetch an assigned partition at an offset."""

@@ -27,6 +27,7 @@ from stream_durable.settings import PostgresSettings
 #: So many of a batch's arguments are what the usual statement takes, and so many, the last ones, are rare.
 _USUAL = 5
 _RARE = len(RARE_ROWS) + 2
+_ROWS = (*USUAL_ROWS, *SELDOM_ROWS, *RARE_ROWS)
 
 
 class PostgresStore:
@@ -196,25 +197,25 @@ class PostgresStore:
 
 def commit_arguments(shares: Sequence[Share]) -> list[list[Any]]:
     """Return the rows of a batch as arguments of the statement, rare kinds last."""
+    rows: dict[type[Any], list[Any]] = {row: [] for row in _ROWS}
+    for share in shares:
+        for kind, those in share.rows.items():
+            rows[kind] += those
     return [
         [
             (s.partition, s.token, s.from_offset, s.to_offset, s.clock, s.leader_epoch, s.fingerprint,
              s.generation, s.evidence, s.exceptions, s.outbox, s.format)
             for s in shares
         ],
-        *(_rows(shares, row) for row in USUAL_ROWS),
+        *map(rows.__getitem__, USUAL_ROWS),
         [(s.partition, offset) for s in shares for offset in s.published],
         [row for s in shares for row in s.timers],
         [row for s in shares for row in s.dead],
-        *(_rows(shares, row) for row in SELDOM_ROWS),
-        *(_rows(shares, row) for row in RARE_ROWS),
+        *map(rows.__getitem__, SELDOM_ROWS),
+        *map(rows.__getitem__, RARE_ROWS),
         [(s.partition, s.from_offset, s.held_count, s.held) for s in shares if s.held is not None],
         [(s.partition, offset) for s in shares for offset in s.begun],
     ]  # fmt: skip
-
-
-def _rows(shares: Sequence[Share], row: type[Any]) -> list[Any]:
-    return [one for s in shares for one in s.rows.get(row, ())]
 
 
 def _asked(table: Table, keys: Sequence[str], found: Mapping[type[Any], Sequence[Any]]) -> Sequence[str]:

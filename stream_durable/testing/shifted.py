@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from stream_durable.ports import Log, LogBounds, LogEvent, Record
 
@@ -33,9 +34,14 @@ class ShiftedLog:
         event = await self._log.next()
         return [self._shifted(record) for record in event] if isinstance(event, list) else event
 
-    async def records(self) -> list[Record]:
-        """Wait for records to be the next event."""
-        return [self._shifted(record) for record in await self._log.records()]
+    def on_arrival(self, call: Callable[[], None] | None) -> None:
+        """Call this whenever something has arrived; with None no more."""
+        self._log.on_arrival(call)
+
+    def take_records(self) -> list[Record] | None:
+        """Return arrived records if they are the next event."""
+        records = self._log.take_records()
+        return None if records is None else [self._shifted(record) for record in records]
 
     def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
         """Begin to fetch a partition."""

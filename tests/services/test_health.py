@@ -92,7 +92,7 @@ async def test_a_reason_without_words_is_still_a_reason() -> None:
 
 async def test_metrics_are_shown_if_there_are_any() -> None:
     metrics = Metrics()
-    metrics.batches.inc(3)
+    metrics.batches.value += 3
 
     async with Health({}, metrics=metrics) as health:
         shown = await get(health, "/metrics")
