@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Message, TopicPartition
 from kill.instance import Instance
 from public_events import read_event
+
+from stream_durable.kafka.lives import LastingConsumer
 
 ENDED = {"run.completed", "run.failed", "run.cancelled", "run.compensated", "run.compensation_failed"}
 
@@ -50,7 +52,7 @@ class Ledger:
         self.events = 0
         self._heard = heard
         self._topics = {instance.topic(name): name for name in ("runs", "steps")}
-        self._consumer = Consumer(
+        self._lasting = LastingConsumer(
             {
                 "bootstrap.servers": instance.settings.kafka.bootstrap,
                 "group.id": "ledger",
@@ -61,7 +63,7 @@ class Ledger:
             }
         )
         parts = range(instance.partitions)
-        self._consumer.assign([TopicPartition(topic, p, 0) for topic in self._topics for p in parts])
+        self._lasting.consumer.assign([TopicPartition(topic, p, 0) for topic in self._topics for p in parts])
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
 
@@ -71,13 +73,14 @@ class Ledger:
     def stop(self) -> None:
         self._is_over.set()
         self._thread.join()
-        self._consumer.close()
+        self._lasting.consumer.close()
 
     def _run(self) -> None:
         while not self._is_over.is_set():
-            for message in self._consumer.consume(500, 0.2):
+            for message in self._lasting.consumer.consume(500, 0.2):
                 if message.error() is None:
                     self._read(self._topics[message.topic()], message)
+            self._lasting.renew()
 
     def _read(self, topic: str, message: Message) -> None:
         value = message.value()
