@@ -4,10 +4,9 @@ The group only assigns partitions. The callback accepts an assignment without fe
 the engine's takeover of the partition, at the offset and leader epoch in its row. (`seek` after an assignment
 would race the client's own lookup.)
 
-One thread owns the consumer and makes every call on it: polls, callbacks and the engine's requests. Records
-are passed to the event loop. When the loop falls behind, the thread waits, then pauses and polls on, to stay
-in the group. Commits are asynchronous, one at a time: an older one never follows a newer one. Only revoked
-partitions are committed synchronously.
+One thread owns the consumer and makes every call on it: polls, callbacks and the engine's requests. When the
+loop falls behind, the thread waits, then pauses and polls on, to stay in the group. Commits are asynchronous,
+one at a time: an older one never follows a newer one. Only revoked partitions are committed synchronously.
 """
 
 from __future__ import annotations
@@ -25,13 +24,15 @@ from stream_durable.kafka.config import CALL_SECONDS, config, heard, transient
 from stream_durable.kafka.joining import Joining
 from stream_durable.kafka.lives import Life
 from stream_durable.kafka.orders import Orders
+from stream_durable.kafka.threads import Pace
 from stream_durable.ports import Assigned, LogBounds, LogEvent, LogLost, Record, Revoked
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import KAFKA_REPORTED, logger
 
 _log = logger(__name__)
 
-_POLL_SECONDS = 0.05
+#: How long an order waits for the client at most, and on a quiet log.
+_POLL_SECONDS, _QUIET_POLL_SECONDS = 0.05, 0.25
 #: How long the thread just waits for the loop before it pauses the partitions.
 _PATIENCE_SECONDS = 1.0
 #: How long a revocation waits for the batch under way; the fence in the store covers one that takes longer.
@@ -61,7 +62,7 @@ class GroupLog:
         """Join nothing yet; `open` does. Hold about `bytes_max` until they are taken, and as much again."""
         self._settings, self._topic = settings, topic
         self._records_max, self._bytes_max = records_max, bytes_max
-        ours = config(
+        self._config = config(
             settings,
             client,
             group_id=group,
@@ -78,7 +79,6 @@ class GroupLog:
             fetch_max_bytes=min(max(1_048_576, bytes_max), _FETCH_BYTES_MAX),
         )
         self._commits = Commits(topic, self._commit, self._call)
-        self._config = ours
         self._bounds = Bounds(settings, client, topic)
         #: What the group gave us; an order to fetch that was overtaken by a revocation is void.
         self._given: set[int] = set()
@@ -94,8 +94,8 @@ class GroupLog:
         #: Set by the loop when it has dealt with the revocation that it was told of last.
         self._revoked = threading.Event()
         self._joining = Joining(topic, self._subscribed)
-        self._is_revoking = False
-        self._is_stopping = False
+        self._is_revoking = self._is_stopping = False
+        self._pace = Pace(_POLL_SECONDS, _QUIET_POLL_SECONDS)
         self._thread = threading.Thread(target=self._serve, name=f"log-{topic}", daemon=True)
 
     def open(self) -> None:
@@ -109,8 +109,8 @@ class GroupLog:
             if self._joining.is_current(life):
                 self._commits.heard(error, parts)
 
-        more = {**life.properties, "on_commit": committed}
-        consumer = Consumer({**heard(self._settings, self._config), **more})
+        ours = {**life.properties, "on_commit": committed}
+        consumer = Consumer({**heard(self._settings, self._config), **ours})
         moves = {"on_assign": self._on_assign, "on_revoke": self._on_revoke, "on_lost": self._on_lost}
         consumer.subscribe([self._topic], **moves)
         return consumer
@@ -225,7 +225,7 @@ class GroupLog:
                 elif self._joining.is_overdue and not self._adopted:
                     self._join_again("the group gives no share")
                 if self._has_room() or self._hold_back():
-                    self._poll(_POLL_SECONDS)
+                    self._poll(self._pace.seconds)
         except BaseException as error:  # The loop must hear of it: this thread has nobody to tell.
             self._call(self._arrivals.fail, error)
         finally:
@@ -278,8 +278,7 @@ class GroupLog:
         return False
 
     def _resume(self, partitions: set[int]) -> None:
-        # A pause outlives every kind of re-assignment, so it must be taken back before one.
-        if partitions:
+        if partitions:  # A pause outlives every kind of re-assignment, so it must be taken back before one.
             self._consumer.resume([TopicPartition(self._topic, p) for p in partitions])
             self._paused -= partitions
 
@@ -386,6 +385,7 @@ class GroupLog:
             return False
 
     def _tell(self, event: LogEvent) -> None:
+        self._pace.note()
         self._call(self._take_in, event)
 
     def _take_in(self, event: LogEvent) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,7 @@ from stream_durable.core.ids import partition_of
 from stream_durable.kafka.config import MESSAGE_BYTES_MAX, PARTITIONER, away, config, heard
 from stream_durable.kafka.limits import Limits
 from stream_durable.kafka.lives import Life
+from stream_durable.kafka.threads import QUIET_AFTER_SECONDS
 from stream_durable.lanes import BATCH_BYTES, Concerns, LaneKey, Trouble
 from stream_durable.ports import Headers, Outgoing, Refusal
 from stream_durable.sending import Delivery, Sender
@@ -56,6 +58,8 @@ _INVALID = frozenset({
 })  # fmt: skip
 #: How long the brokers may take to make a new topic known, before one is held to be missing.
 _KNOWN_MS = 5_000
+#: How long the thread waits for acknowledgements, and without any under way for messages.
+_POLL_SECONDS, _LOOK_SECONDS = 0.1, 1.0
 _DRAIN_SECONDS = 10.0
 #: A client awaits each message: messages left at the close were abandoned by their senders.
 _ABANDONED_SECONDS = 1.0
@@ -102,6 +106,8 @@ class _Wire:
         #: Topics by their names without the prefix.
         self.topics: dict[str, str] = {}
         self.is_closed = False
+        #: Set by each message, and at the end.
+        self._wake = threading.Event()
         self._fate = _Fate()
         self.producer = self._make()
         self.thread = threading.Thread(target=self._serve, name="publisher", daemon=True)
@@ -124,6 +130,8 @@ class _Wire:
         except KafkaException as error:
             found: KafkaError = error.args[0]
             return found
+        if not self._wake.is_set():
+            self._wake.set()
         return None
 
     def lane(self, message: Outgoing) -> LaneKey:
@@ -191,10 +199,25 @@ class _Wire:
         return Producer({**made, **fate.life.properties, "error_cb": note})
 
     def _serve(self) -> None:
+        busy_until = 0.0
         while not self.is_closed:
-            self.producer.poll(0.1)
+            if self.producer.poll(_POLL_SECONDS) or len(self.producer):
+                busy_until = time.monotonic() + QUIET_AFTER_SECONDS
+            elif time.monotonic() > busy_until:
+                self._wait()
             if (reason := self._fate.end) is not None:
                 self._replace(reason)
+
+    def _wait(self) -> None:
+        """Wait for the next message, and now and then for reports of the client."""
+        self._wake.clear()
+        if not len(self.producer) and not self.is_closed:
+            self._wake.wait(_LOOK_SECONDS)
+
+    def end(self) -> None:
+        """End the thread."""
+        self.is_closed = True
+        self._wake.set()
 
     def _replace(self, reason: str) -> None:
         """Replace a dead producer; unsent messages fail, and are sent again by the next."""
@@ -263,7 +286,7 @@ class KafkaPublisher(Sender):
         self._topic_limits.close()
         loop, kafka = asyncio.get_running_loop(), self._kafka
         await loop.run_in_executor(None, kafka.producer.flush, self._drain_seconds)
-        kafka.is_closed = True
+        kafka.end()
         await loop.run_in_executor(None, kafka.thread.join, 2.0)
         # Unacknowledged messages are abandoned, since closing waits for them.
         kafka.producer.purge()
@@ -271,5 +294,5 @@ class KafkaPublisher(Sender):
         atexit.unregister(self._leave)
 
     def _leave(self) -> None:
-        self._kafka.is_closed = True
+        self._kafka.end()
         self._kafka.thread.join(1.0)

@@ -3,10 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 _Answer = TypeVar("_Answer")
+
+QUIET_AFTER_SECONDS: Final = 2.0
+
+
+class Pace:
+    """How long a thread waits for its client: briefly after an event, else longer, to save CPU."""
+
+    def __init__(self, busy_seconds: float, quiet_seconds: float) -> None:
+        """Begin after an event."""
+        self._busy_seconds = busy_seconds
+        self._quiet_seconds = quiet_seconds
+        self.note()
+
+    def note(self) -> None:
+        """Record an event."""
+        self._until = time.monotonic() + QUIET_AFTER_SECONDS
+
+    @property
+    def seconds(self) -> float:
+        """How long to wait now."""
+        return self._busy_seconds if time.monotonic() < self._until else self._quiet_seconds
 
 
 async def outcome(future: Future[_Answer]) -> _Answer:
