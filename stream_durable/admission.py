@@ -58,7 +58,7 @@ def resolved(message: events.FromOutside, catalogue: Catalogue, tokens: Tokens =
         raise RejectedError(
             "unknown_workflow",
             f"no workflow {message.workflow[:128]!r} is registered; there are: {shown}. Start a worker "
-            "that has it, then redrive this",
+            "that has it, then send this again",
         )
     refusal = catalogue.about(fingerprint).refusal(message.workflow, bytes(message.input))
     if refusal is not None:

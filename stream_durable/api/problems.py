@@ -43,10 +43,12 @@ _STATUSES: Final[dict[str, HTTPStatus]] = {
     "wrong_host": HTTPStatus.MISDIRECTED_REQUEST,
 }
 _UNKNOWN: Final = "unknown_"
+_UNFIT: Final = "invalid_"
 _SCHEMAS: Final = "#/components/schemas/{model}"
 _REMEDIES: Final = {
     HTTPStatus.NOT_FOUND: "the lists and /api/v1/openapi.json name what there is",
     HTTPStatus.METHOD_NOT_ALLOWED: "the header `allow` and /api/v1/openapi.json name the methods",
+    HTTPStatus.BAD_REQUEST: "correct the request; /api/v1/openapi.json describes it",
     HTTPStatus.UNPROCESSABLE_ENTITY: "correct the fields in `errors`; /api/v1/openapi.json describes them",
     HTTPStatus.SERVICE_UNAVAILABLE: "try again later; `stream-durable status` shows what is wrong",
     HTTPStatus.INTERNAL_SERVER_ERROR: "see the log of this process, and report it",
@@ -83,8 +85,15 @@ class Problem(BaseModel):
 def problem(
     status: HTTPStatus, code: str, text: str, errors: list[FieldError] | None = None, **headers: str
 ) -> Response:
-    """Return the answer for an error."""
-    cause, remedy = _divided(text, _REMEDIES.get(status, "correct the request"))
+    """Return the answer for an error; its text gives the remedy after the last colon, if at all."""
+    return _problem(status, code, text, _divided(code, text, _otherwise(status)), errors, **headers)
+
+
+def _problem(
+    status: HTTPStatus, code: str, text: str, divided: tuple[str, str],
+    errors: list[FieldError] | None = None, **headers: str,
+) -> Response:  # fmt: skip
+    cause, remedy = divided
     made = Problem(
         type=f"urn:stream-durable:problem:{code}", title=status.phrase, status=status, code=code, cause=cause,
         remedy=remedy, detail=text, errors=errors or [],
@@ -120,18 +129,23 @@ async def _of_ours(_: Request, error: Exception) -> Response:
     return of(error)
 
 
-async def _of_validation(_: Request, error: Exception) -> Response:
+async def _of_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = [FieldError(field=".".join(map(str, one["loc"])), message=one["msg"]) for one in error.errors()]
     text = "; ".join(f"{one.field}: {one.message}" for one in errors)
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad_request", text, errors)
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    is_json = request.headers.get("content-type", "").partition(";")[0].strip().lower().endswith("json")
+    remedy = _otherwise(status)
+    if not is_json and any(one.field.partition(".")[0] == "body" for one in errors):
+        remedy = "send the body as JSON, with the header `content-type: application/json`"
+    return _problem(status, "bad_request", text, (text, remedy), errors)
 
 
 async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     text = f"{request.method} {request.url.path[:200]}: {status.phrase.lower()}"
-    made = problem(status, status.phrase.lower().replace(" ", "_"), text)
+    made = _problem(status, status.phrase.lower().replace(" ", "_"), text, (text, _otherwise(status)))
     made.headers.update(error.headers or {})
     return made
 
@@ -147,8 +161,16 @@ def _status_of(code: str) -> HTTPStatus:
     return _STATUSES.get(code, HTTPStatus.BAD_REQUEST)
 
 
-def _divided(text: str, otherwise: str) -> tuple[str, str]:
-    """Return cause and remedy: our texts give the remedy after the last colon."""
+def _otherwise(status: HTTPStatus) -> str:
+    return _REMEDIES.get(status, "correct the request")
+
+
+def _divided(code: str, text: str, otherwise: str) -> tuple[str, str]:
+    """Return cause and remedy: our texts give the remedy after the last colon, but for those of a value that
+    does not fit, where a field comes before it.
+    """
+    if code.startswith(_UNFIT):
+        return text, otherwise
     cause, colon, remedy = text.rpartition(": ")
     return (cause, remedy) if colon and " " in remedy else (text, otherwise)
 

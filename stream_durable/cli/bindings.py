@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stream_durable.cli.change import By, Change, Reason, changes, who
-from stream_durable.cli.latest import order_rows
-from stream_durable.cli.output import Format, Output, show, show_one
+from stream_durable.cli.latest import order_rows, show_orders
+from stream_durable.cli.output import Format, Output, show, show_facts, show_one
 from stream_durable.cli.replaying import Pace, Partition, Since, Until, replay_of
 from stream_durable.cli.triggers import do, note_on
 from stream_durable.cli.watching import watches
@@ -46,7 +46,16 @@ def show_binding(name: Name, output: Output = Format.TABLE) -> None:
 
     Example: `stream-durable bindings show orders:order`
     """
-    show_one(_row(do(lambda client: client.binding(name))), output)
+    found = do(lambda client: client.binding(name))
+    row = _row(found)
+    if output is not Format.TABLE:
+        show_one(row, output)
+        return
+    show_facts(row, ("orders", "partitions", "trouble"))
+    show_orders(found.orders)
+    if found.partitions:
+        typer.echo()
+        show(row["partitions"], ("partition", "position", "end", "lag", "bad", "stopped"), output, empty="")
 
 
 @bindings.command("pause")

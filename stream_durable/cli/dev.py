@@ -149,6 +149,12 @@ async def _start_examples(settings: Settings) -> None:
             await client.start(workflow, given, id=run)
 
 
+def _migrated(applied: list[str]) -> str:
+    if len(applied) < 3:
+        return ", ".join(applied) or "up to date"
+    return f"{len(applied)} migrations, from {applied[0]} to {applied[-1]}"
+
+
 def _print_ready(
     it: Laptop, app: App, home: Path, is_reloading: bool, applied: list[str], topic_count: int, *,
     has_page: bool,
@@ -158,7 +164,7 @@ def _print_ready(
     lines = {
         "Postgres": it.postgres,
         "Kafka": it.kafka,
-        "Schema": ", ".join(applied) or "up to date",
+        "Schema": _migrated(applied),
         "Topics": f"{topic_count}, named {it.settings.prefix}.*",
         "Services": ("reconciler, ingress, worker, api" if has_page else "reconciler, ingress, worker")
         + (" (started again when code changes)" if is_reloading else ""),

@@ -10,6 +10,7 @@ import typer
 from stream_durable.cli.errors import CHECK_FAILED
 from stream_durable.cli.output import Format, Output, show
 from stream_durable.cli.values import load_settings
+from stream_durable.explain.phrases import counted
 
 if TYPE_CHECKING:
     from stream_durable.services.doctor.finding import Finding
@@ -63,7 +64,7 @@ def _print(found: list[Finding]) -> None:
         typer.echo(f"{'':<22} → {one.remedy}{' (--fix does it)' if one.repair else ''}")
     problems = sum(one.severity == "problem" for one in found)
     if found:
-        typer.echo(f"\n{problems} problems, {len(found) - problems} warnings.")
+        typer.echo(f"\n{counted(problems, 'problem')}, {counted(len(found) - problems, 'warning')}.")
     else:
         typer.echo("Nothing is wrong.")
 

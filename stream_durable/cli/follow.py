@@ -13,7 +13,7 @@ from stream_durable.cli.errors import NotFoundError
 from stream_durable.cli.failures import Failed
 from stream_durable.cli.output import cell_text, lasted
 from stream_durable.core.moments import moment
-from stream_durable.core.names import is_helper
+from stream_durable.core.names import MEMBERS_MAX, group_of
 from stream_durable.core.run.entering import taker_of
 from stream_durable.core.run.rows import thaw_requests
 from stream_durable.core.status import FAILED, MERGED, RUN_ENDED
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from stream_durable.ports import StoredRun, Views
 
 _LOOK_SECONDS: Final = 0.1
-#: Members listed per group; more are counted, and only failed ones are shown.
-_MEMBERS_MAX: Final = 20
 #: Below a line, behind its time.
 _INDENT: Final = " " * 11
 #: A run that was just started is there as soon as a reconciler has folded it.
@@ -117,7 +115,7 @@ def _changes(stored: StoredRun, seen: dict[str, tuple[object, ...]]) -> Iterable
             text = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
             yield Change(run.updated, f"{group}[…]", "members", None, None, text)
     for step in stored.steps:
-        if step.status != FAILED and _group_of(step.name) in many:
+        if step.status != FAILED and group_of(step.name) in many:
             continue
         state = (step.status, step.attempt, step.worker, step.losses)
         if seen.get(step.name) == state:
@@ -145,15 +143,9 @@ def _many(stored: StoredRun) -> dict[str, list[StepRow]]:
     """Return the members of large groups, counted instead of listed, by the name of the group."""
     groups: dict[str, list[StepRow]] = {}
     for step in stored.steps:
-        if (group := _group_of(step.name)) is not None:
+        if (group := group_of(step.name)) is not None:
             groups.setdefault(group, []).append(step)
-    return {group: members for group, members in groups.items() if len(members) > _MEMBERS_MAX}
-
-
-def _group_of(step: str) -> str | None:
-    """Return the group of a member, from the member's name."""
-    group, bracket, _ = step.partition("[")
-    return group if bracket and not is_helper(step) else None
+    return {group: members for group, members in groups.items() if len(members) > MEMBERS_MAX}
 
 
 def _step_change(step: StepRow, run: RunRow) -> Change:

@@ -23,4 +23,4 @@ def show_orders(orders: Iterable[OrderState]) -> None:
     for one in orders:
         who = f" by {one.by}" if one.by else ""
         why = f": {one.reason}" if one.reason else ""
-        typer.echo(f"{one.act:<12}{cell_text(one.at)}{who}{why}")
+        typer.echo(f"{one.act:<12} {cell_text(one.at)}{who}{why}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -66,6 +66,7 @@ _COLOURS: Final = {
     "held": "magenta",
     "ok": "green", "create": "cyan", "change": "cyan", "warning": "yellow", "refuse": "red",
 }  # fmt: skip
+_NOTHING: Final = frozenset({"", "false", "0", "[]", "{}"})
 #: On a terminal a longer value is shortened in the middle: the end distinguishes similar values.
 _CELL_MAX: Final = 300
 
@@ -95,6 +96,13 @@ def show(rows: Iterable[Row], columns: Sequence[str], output: Format, *, empty: 
 def show_one(row: Row, output: Format) -> None:
     """Print one object for programs, over several lines or on one."""
     typer.echo(json.dumps(to_json(row), indent=2 if output is Format.JSON else None))
+
+
+def show_facts(row: Row, leave_out: Collection[str] = ()) -> None:
+    """Print one object for people: a line for each field that says something."""
+    for name, value in row.items():
+        if name not in leave_out and (text := cell_text(value)) not in _NOTHING:
+            typer.echo(f"{name.replace('_', ' '):<12} {text}")
 
 
 def to_json(value: Any) -> Any:

@@ -128,6 +128,8 @@ def list_workers(output: Output = Format.TABLE) -> None:
     Example: `stream-durable workers list`
     """
     rows = [_worker(one) for one in _do(lambda client: client.workers())]
+    if output is Format.TABLE:
+        rows = [row | {name: ", ".join(row[name]) for name in ("queues", "workflows")} for row in rows]
     columns = ("name", "status", "queues", "running", "waiting", "concurrency", "seen", "workflows")
     show(rows, columns, output, empty="No worker is there: `stream-durable worker APP` starts one.")
 

@@ -18,6 +18,7 @@ from stream_durable.cli.shown import (
     REACTION_COLUMNS,
     STEP_COLUMNS,
     entry_row,
+    folded,
     print_run,
     reaction_rows,
     run_row,
@@ -200,6 +201,8 @@ def watch(run: RunId, output: Output = Format.TABLE) -> None:
 def show_run(run: RunId, output: Output = Format.TABLE) -> None:
     """Show a run and the state of each step and reaction.
 
+    The table counts those members of a large group that completed or are to begin; `--output json` has all.
+
     Example: `stream-durable runs show order-42`
     """
     found = asyncio.run(_show(load_settings(), run))
@@ -208,7 +211,7 @@ def show_run(run: RunId, output: Output = Format.TABLE) -> None:
         show_one({**run_row(found), "steps": steps, "helpers": helpers, "reactions": reactions}, output)
         return
     print_run(found)
-    show(steps, STEP_COLUMNS, output, empty="No step has ended yet.")
+    show(folded(steps), STEP_COLUMNS, output, empty="No step has ended yet.")
     if reactions:
         typer.echo("\nReactions:")
         show(reactions, REACTION_COLUMNS, output, empty="")

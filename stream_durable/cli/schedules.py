@@ -12,7 +12,7 @@ import typer
 from stream_durable.cli.change import By, Change, Reason, changes, who
 from stream_durable.cli.failures import Failed
 from stream_durable.cli.latest import order_rows, show_orders
-from stream_durable.cli.output import Format, Output, cell_text, show, show_one
+from stream_durable.cli.output import Format, Output, show, show_facts, show_one
 from stream_durable.cli.selection import read_time
 from stream_durable.cli.values import load_settings, read_json
 from stream_durable.cli.watching import watches
@@ -93,13 +93,7 @@ def show_schedule(name: Name, output: Output = Format.TABLE) -> None:
     if output is not Format.TABLE:
         show_one(row, output)
         return
-    for field, value in row.items():
-        if field not in ("moments", "firings", "orders") and (text := cell_text(value)) not in (
-            "",
-            "false",
-            "0",
-        ):
-            typer.echo(f"{field:<12}{text}")
+    show_facts(row, ("moments", "firings", "orders"))
     show_orders(found.orders)
     typer.echo()
     _show_moments(found)

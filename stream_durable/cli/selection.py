@@ -13,6 +13,7 @@ import typer
 from stream_durable.cli.errors import UsageError
 from stream_durable.cli.gathering import gathers
 from stream_durable.cli.values import load_settings
+from stream_durable.core.durations import parsed_ms
 
 if TYPE_CHECKING:
     from stream_durable.client import RunFilter
@@ -183,6 +184,11 @@ def read_time(text: str, option: str) -> datetime:
 
 def moment_or_span(option: str, text: str | None) -> datetime | str | None:
     """Return a time, or a duration as it is."""
-    if text is None or not text[:4].isdigit() or len(text) < len("2030-01-31"):
+    if text is None:
+        return text
+    if not text[:4].isdigit() or len(text) < len("2030-01-31"):
+        if parsed_ms(text) is None:
+            text = f"{option}: {text!r} is neither a time nor a duration; write 2030-01-31T09:00, or 2h or 1d"
+            raise UsageError(text)
         return text
     return read_time(text, option)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from stream_durable.cli.failures import Failed
 from stream_durable.cli.output import Share, Took, cell_text, console, milliseconds
-from stream_durable.core.status import HELD, PENDING, RETRYING, RUNNING, WAITING
+from stream_durable.core.names import MEMBERS_MAX, group_of
+from stream_durable.core.status import COMPLETED, HELD, PENDING, RETRYING, RUNNING, WAITING
 
 if TYPE_CHECKING:
     from stream_durable.client import Question, RunEntry, RunState, StepState
@@ -20,6 +22,8 @@ LIST_COLUMNS = ("word", "id", "workflow", "status", "reason", "steps", "created"
 DEAD_COLUMNS = ("id", "workflow", "status", "steps", "created", "took", "failure")
 #: An input may have a megabyte, and a terminal has some lines.
 _VALUE_MAX: Final = 1_000
+#: Of a group with more members, those with these statuses are counted.
+_QUIET: Final = frozenset({COMPLETED, PENDING})
 STEP_COLUMNS = ("step", "status", "attempt", "took", "note", "worker", "failure")
 
 
@@ -100,6 +104,25 @@ def run_row(run: RunState) -> dict[str, Any]:
 def step_rows(steps: Mapping[str, StepState]) -> list[dict[str, Any]]:
     """Return a row for each step: begun steps by start, then the others."""
     return [_step(step) for step in sorted(steps.values(), key=_begun)]
+
+
+def folded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows for a table: members of large groups that completed or are to begin are counted."""
+    sizes = Counter(group_of(row["step"]) for row in rows)
+    counts: dict[str, Counter[str]] = {}
+    left: list[dict[str, Any]] = []
+    for row in rows:
+        group = group_of(row["step"])
+        if group is None or sizes[group] <= MEMBERS_MAX or row["status"] not in _QUIET:
+            left.append(row)
+            continue
+        if group not in counts:
+            left.append({"step": f"{group}[…]"})
+        counts.setdefault(group, Counter())[row["status"]] += 1
+    for row in left:
+        if (found := counts.get(row["step"].removesuffix("[…]"))) and row["step"].endswith("[…]"):
+            row["note"] = ", ".join(f"{count} {status}" for status, count in sorted(found.items()))
+    return left
 
 
 REACTION_COLUMNS = ("reaction", "on", "of", "key", "behind", "note")

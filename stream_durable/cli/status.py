@@ -12,6 +12,7 @@ from stream_durable.cli.errors import CHECK_FAILED
 from stream_durable.cli.output import Format, Output, Took, cell_text, show_one
 from stream_durable.cli.values import load_settings
 from stream_durable.core.moments import moment
+from stream_durable.explain.phrases import counted
 
 #: Causes shown as problems of the instance already.
 _PROBLEMS = frozenset({"breaker", "dead", "log_lost", "no_owner", "behind"})
@@ -38,7 +39,7 @@ def status(output: Output = Format.TABLE) -> None:
     found, attention = asyncio.run(_both(settings))
     needed = services.concerns(found)
     if output is Format.TABLE:
-        for line in (*_lines(found), "", *_said(needed), *_causes(attention)):
+        for line in (*_lines(found), "", *_said(needed, attention)):
             typer.echo(line)
     else:
         show_one(_row(found, needed, attention), output)
@@ -55,13 +56,19 @@ async def _both(settings: Settings) -> tuple[Status, Attention]:
         return found, await client.attention()
 
 
-def _causes(attention: Attention) -> Iterator[str]:
-    """Return what needs attention beside the problems of the instance."""
-    shown = [need for need in attention.needs if need.code not in _PROBLEMS]
-    if shown:
-        yield ""
-        yield "Needs attention, by cause:"
-    for need in shown:
+def _said(needed: list[Concern], attention: Attention) -> Iterator[str]:
+    """Return the problems of the instance, and what needs attention beside them."""
+    causes = [need for need in attention.needs if need.code not in _PROBLEMS]
+    if needed:
+        yield "Needs a person:"
+    elif not causes:
+        yield "Nothing needs a person."
+    for one in needed:
+        yield f"- {one.what}"
+        yield f"  {one.remedy}"
+    if causes:
+        yield from ("", "Needs attention, by cause:") if needed else ("Needs attention, by cause:",)
+    for need in causes:
         yield f"- {need.word}: {need.sentence}"
 
 
@@ -83,18 +90,11 @@ def _lines(found: Status) -> Iterator[str]:
     for gate in found.gates:
         since = cell_text(moment(gate.since))
         yield _line(f"gate {gate.name}", f"{gate.state} since {since}; {gate.waiting} attempts wait")
-    yield _line("dead letters", f"{found.dead} of the last day")
+    yield _line("dead letters", f"{found.dead} of the inbox, in the last day")
 
 
 def _line(name: str, text: str) -> str:
     return f"{name:<14}  {text}"
-
-
-def _said(needed: list[Concern]) -> Iterator[str]:
-    yield "Needs a person:" if needed else "Nothing needs a person."
-    for one in needed:
-        yield f"- {one.what}"
-        yield f"  {one.remedy}"
 
 
 def _by_count(found: Status) -> list[tuple[str, int]]:
@@ -117,7 +117,8 @@ def _together(found: Status) -> Backlog:
 def _waiting(found: Status, left: Backlog) -> str:
     if left.since is None:
         return "nothing waits"
-    return f"{left.records} records wait, the oldest for {Took(left.since, found.at)}"
+    waits = counted(left.records, "record waits", "records wait")
+    return f"{waits}, the oldest for {Took(left.since, found.at)}"
 
 
 def _row(found: Status, needed: list[Concern], attention: Attention) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from stream_durable.cli.change import By, Change, Reason, changes, who
-from stream_durable.cli.latest import order_rows
-from stream_durable.cli.output import Format, Output, show, show_one
+from stream_durable.cli.latest import order_rows, show_orders
+from stream_durable.cli.output import Format, Output, show, show_facts, show_one
 from stream_durable.cli.replaying import Pace, Partition, Since, Until, replay_of
 from stream_durable.cli.values import load_settings
 from stream_durable.cli.watching import watches
@@ -47,7 +47,12 @@ def show_trigger(name: Name, output: Output = Format.TABLE) -> None:
 
     Example: `stream-durable triggers show order.created:order`
     """
-    show_one(_row(do(lambda client: client.trigger(name))), output)
+    found = do(lambda client: client.trigger(name))
+    if output is not Format.TABLE:
+        show_one(_row(found), output)
+        return
+    show_facts(_row(found), ("orders",))
+    show_orders(found.orders)
 
 
 @triggers.command("pause")

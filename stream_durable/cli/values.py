@@ -67,4 +67,12 @@ def read_json(text: str, option: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise UsageError(f"{source} is not JSON: {error}") from None
+        raise UsageError(f"{source} is not JSON: {error}{_in_quotes(text)}") from None
+
+
+def _in_quotes(text: str) -> str:
+    """Return how a word is written as JSON."""
+    if not text.replace(" ", "").isalnum():
+        return ""
+    word = json.dumps(text, ensure_ascii=False)
+    return f"; a text takes quotes, as '{word}', and a yes or no is true or false"

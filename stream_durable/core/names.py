@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 
 def is_made(name: str) -> bool:
     """Return whether a step of this name was added at run time, and may be gone after a reset."""
@@ -82,6 +84,20 @@ def hook_kind(name: str) -> str:
 def is_helper(name: str) -> bool:
     """Return whether a step of this name is a hook or a compensation."""
     return "~" in name and not is_member(name) and not is_inner(name)
+
+
+#: Members of a group that are shown one by one to people; more are counted.
+MEMBERS_MAX: Final = 20
+
+
+def group_of(name: str) -> str | None:
+    """Return the group of a member, from the member's name; None for other steps.
+
+    >>> group_of("resize[3]"), group_of("resize")
+    ('resize', None)
+    """
+    group, bracket, _ = name.partition("[")
+    return group if bracket and not is_helper(name) else None
 
 
 def helped(name: str) -> str:

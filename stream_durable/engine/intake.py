@@ -47,7 +47,7 @@ from stream_durable.wire import events
 from stream_durable.wire.positions import REASON_MAX, Position, read_position, write_position
 from stream_durable.wire.starts import unknown_queue
 from stream_durable.wire.tokens import NO_TOKENS, Tokens
-from stream_durable.wire.topics import DEAD, INBOX
+from stream_durable.wire.topics import DEAD, FOREIGN, INBOX
 
 _log = logger(__name__)
 
@@ -357,7 +357,7 @@ class Intake:
         is_skipped = self._feed.bad == "skip"
         _log.warning(
             RECORD_SKIPPED if is_skipped else RECORD_REJECTED,
-            topic=topic,
+            topic=topic.removeprefix(FOREIGN),
             partition=record.partition,
             offset=record.offset,
             reason=reason,

@@ -212,7 +212,7 @@ def refuse_taken_port(name: str, port: int) -> None:
         except OSError as error:
             raise LocalServiceError(
                 f"{name} cannot listen on {LOOPBACK}:{port} ({error.strerror}): "
-                "end what uses this port, or choose another one"
+                f"end what uses this port, or choose another one with `--{name.lower()}-port`"
             ) from error
 
 

@@ -10,6 +10,8 @@ import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import KW_ONLY, dataclass, field
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, final, get_args
 
 import msgspec
@@ -29,6 +31,8 @@ CODE_LENGTH_MAX = 128
 #: The end of a traceback tells most. Long ones come from recursion, and every event carries them.
 TRACE_LENGTH_MAX = 8_000
 TRACE_FRAMES_MAX = 50
+#: Frames of files here come before the author's own, and say nothing to the author.
+_OURS = str(Path(__file__).parents[1])
 DETAILS_BYTES_MAX = 16_000
 #: So many steps may be added at once.
 EXPAND_MAX = 10_000
@@ -285,13 +289,21 @@ def _trace_lines(error: BaseException, seen: set[int]) -> Iterator[str]:
         yield from _trace_lines(cause, seen)
         yield f"\n{between}:\n\n"
     yield "Traceback (most recent call last):\n"
-    yield from traceback.format_tb(error.__traceback__, -TRACE_FRAMES_MAX)
+    yield from traceback.format_tb(_from_the_author(error.__traceback__), -TRACE_FRAMES_MAX)
     yield f"{_name_of(type(error))}: {_message(error)}\n"
     yield from (f"{note}\n" for note in getattr(error, "__notes__", ()))
     for number, inner in enumerate(getattr(error, "exceptions", ()), 1):
         if isinstance(inner, BaseException) and id(inner) not in seen:
             yield f"\nException {number} of the group:\n"
             yield from _trace_lines(inner, seen)
+
+
+def _from_the_author(found: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without its first frames, if those are ours and others follow."""
+    left = found
+    while left is not None and left.tb_frame.f_code.co_filename.startswith(_OURS):
+        left = left.tb_next
+    return found if left is None else left
 
 
 def _name_of(kind: type[BaseException]) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import sys
+import sysconfig
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
 
 from stream_durable.sdk.app import App
@@ -54,10 +56,19 @@ def _module(name: str, target: str) -> ModuleType:
             "import_failed", target, f"module {name!r} needs {error.name!r}, which is missing", remedy
         ) from error
     except Exception as error:  # whatever the author's module does when it is imported
-        cause = f"importing module {name!r} failed: {type(error).__name__}: {error}"
+        cause = f"importing module {name!r} failed: {type(error).__name__}: {error}{_place(error)}"
         raise LoadError(
             "import_failed", target, cause, f"Mend it until `python -c 'import {name}'` works."
         ) from error
+
+
+def _place(error: Exception) -> str:
+    """Return the last line of the author's own code that the error went through."""
+    if isinstance(error, SyntaxError):
+        return ""  # it names its place itself
+    libraries = ("<", str(Path(__file__).parents[1]), *sysconfig.get_paths().values())
+    frames = [f for f in extract_tb(error.__traceback__) if not f.filename.startswith(libraries)]
+    return f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
 
 
 def _apps_in(module: ModuleType) -> str:

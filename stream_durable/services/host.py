@@ -17,6 +17,7 @@ from importlib.metadata import version
 from typing import Any, Final, NamedTuple, TypeVar
 
 from stream_durable.core.errors import BrokenError, RejectedError, StreamDurableError
+from stream_durable.local.process import LocalServiceError
 from stream_durable.log_lines import configure_logging
 from stream_durable.metrics import Metrics
 from stream_durable.retrying import retry_transient
@@ -197,7 +198,9 @@ async def _listening(
 def log_failure(name: str, error: BaseException) -> None:
     """Log why a service ends; where in the code, only if the cause may be a fault of ours."""
     error = _first(error)
-    is_expected = isinstance(error, StreamDurableError) and not isinstance(error, BrokenError)
+    is_expected = isinstance(error, StreamDurableError | LocalServiceError) and not isinstance(
+        error, BrokenError
+    )
     _log.error(SERVICE_FAILED, service=name, reason=str(error), exc_info=None if is_expected else error)
 
 

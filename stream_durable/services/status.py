@@ -12,11 +12,21 @@ from stream_durable import operating
 from stream_durable.core.gate.summary import GateSummary
 from stream_durable.core.lanes import lanes_of_all, parts_of, queue_of
 from stream_durable.core.status import COMPENSATION_FAILED
+from stream_durable.explain.phrases import counted
 from stream_durable.kafka.groups import Group, Groups
 from stream_durable.kafka.reader import KafkaReader
 from stream_durable.ports import GroupMember, OperatorViews, PartitionSummary, RunQuery, Span
 from stream_durable.settings import Settings
-from stream_durable.wire.topics import COMMANDS, EVENTS, INBOX, INGRESSES, RECONCILERS, WORKERS, full_name
+from stream_durable.wire.topics import (
+    COMMANDS,
+    DEAD,
+    EVENTS,
+    INBOX,
+    INGRESSES,
+    RECONCILERS,
+    WORKERS,
+    full_name,
+)
 
 _CLIENT: Final = "stream-durable-status"
 #: A record that has waited for so long is not waiting for its turn any more.
@@ -72,8 +82,10 @@ class Status(NamedTuple):
     #: By queue.
     queues: Mapping[str, Readers]
     gates: list[GateSummary]
-    #: Records of the last day that could not be applied.
+    #: Records of the inbox of the last day that could not be applied.
     dead: int
+    #: The beginning of the names of topics.
+    prefix: str = "sd"
 
 
 async def status(settings: Settings) -> Status:
@@ -94,6 +106,7 @@ async def status(settings: Settings) -> Status:
         {} if readers is None else readers.queues,
         [gate for gate in gates if gate.state in {"open", "half-open"}],
         dead,
+        settings.prefix,
     )
 
 
@@ -152,8 +165,9 @@ def _of_what_is_kept(found: Status) -> Iterator[Concern]:
             text = f"gate {gate.name} is open after {gate.failures} failures, {gate.waiting} attempts wait"
             yield Concern(text, "see to what is behind it; it lets one attempt try by itself")
     if found.dead:
-        text = f"{found.dead} records of the last day could not be applied"
-        yield Concern(text, "the table dead_letter and the topic `dead` have them, with the reason")
+        text = f"{counted(found.dead, 'record')} of the last day could not be applied"
+        topic = full_name(found.prefix, DEAD)
+        yield Concern(text, f"the table dead_letter and the topic {topic} have them, with the reason")
 
 
 def _has_stood(found: Status, left: Backlog) -> bool:

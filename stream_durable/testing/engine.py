@@ -16,6 +16,7 @@ from stream_durable.client.filter import OPEN, since_epoch
 from stream_durable.client.rules import declare_rules
 from stream_durable.client.starting import StartOptions
 from stream_durable.core.bindings import Binding
+from stream_durable.core.errors import RejectedError
 from stream_durable.core.moments import moment
 from stream_durable.core.status import PAUSED, PENDING, RUN_ENDED, WAITING
 from stream_durable.ports import Record, RunQuery
@@ -293,11 +294,17 @@ class Engine(ClientVerbs):
 
     def ask(self, make: Callable[[], Coroutine[Any, Any, R]]) -> R:
         """Run a coroutine of the client beside the services."""
-        return self._backend.do(make)
+        __tracebackhide__ = True
+        try:
+            return self._backend.do(make)
+        except RejectedError as error:
+            # It says what to do; where in here it was raised says nothing to the author of a test.
+            raise error.with_traceback(None)  # noqa: B904 - the same error
 
     def tell(self, make: Callable[[], Coroutine[Any, Any, R]]) -> R:
         """Run a coroutine sending a message, and process the effects."""
-        result = self._backend.do(make)
+        __tracebackhide__ = True
+        result = self.ask(make)
         self._settle()
         return result
 

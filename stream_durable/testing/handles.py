@@ -37,6 +37,7 @@ class Told(Generic[P, R]):
     def __get__(self, teller: Teller, owner: object = None) -> Callable[P, Coroutine[Any, Any, R]]:
         @wraps(self._method)
         async def call(*arguments: P.args, **options: P.kwargs) -> R:
+            __tracebackhide__ = True
             return teller._engine.tell(lambda: self._method(teller._target, *arguments, **options))
 
         return call
@@ -97,6 +98,11 @@ class TestedRun(Teller):
     def status(self) -> str:
         """Where the run stands: `running`, `waiting`, `completed` and so on."""
         return self.state.status
+
+    @property
+    def workflow(self) -> str:
+        """The name of the workflow."""
+        return self.state.workflow
 
     @property
     def input(self) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from stream_durable.client.waiting import words
 from stream_durable.core.failure import Failure
+from stream_durable.core.names import MEMBERS_MAX, group_of
 from stream_durable.core.run.cause import Cause
 from stream_durable.core.run.explain import causes, status_of
 from stream_durable.core.run.rows import phase
@@ -24,16 +26,32 @@ _OTHERWISE: Final = frozenset({"event", "signal", "input", "worker", "answer"})
 
 def run_table(run: Run, now: int) -> str:
     """Return a run as a title and a table of its steps."""
-    shown = range(min(run.graph.size, STEPS_MAX))
-    rows = [HEAD, *(_row(run, i, now) for i in shown)]
+    all_rows = _folded([_row(run, i, now) for i in range(run.graph.size)])
+    rows = [HEAD, *all_rows[:STEPS_MAX]]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     lines = [
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    if run.graph.size > STEPS_MAX:
-        lines.append(f"  and {run.graph.size - STEPS_MAX} more")
+    if len(all_rows) > STEPS_MAX:
+        lines.append(f"  and {len(all_rows) - STEPS_MAX} more")
     return "\n".join([_title(run, now), *lines])
+
+
+def _folded(rows: list[Sequence[str]]) -> list[Sequence[str]]:
+    """Return the rows with the completed members of large groups counted on one line for each group."""
+    sizes = Counter(group_of(row[0]) for row in rows)
+    done = Counter(group_of(row[0]) for row in rows if row[1] == COMPLETED)
+    left: list[Sequence[str]] = []
+    counted: set[str] = set()
+    for row in rows:
+        group = group_of(row[0])
+        if group is None or sizes[group] <= MEMBERS_MAX or row[1] != COMPLETED:
+            left.append(row)
+        elif group not in counted:
+            counted.add(group)
+            left.append((f"{group}[...]", f"{done[group]} {COMPLETED}", "", "", ""))
+    return left
 
 
 def said(cause: Cause, now: int) -> str:

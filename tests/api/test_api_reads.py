@@ -1,5 +1,6 @@
 """What the API returns of runs and of the instance, on the engine in memory."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 from api_flows import fails, orders
 from api_site import V1, Site, finish
 
+from stream_durable.api.problems import of
+from stream_durable.core.errors import RejectedError
 from stream_durable.testing.engine import Engine
 
 
@@ -177,3 +180,25 @@ def test_an_error_has_code_cause_and_remedy(
     assert (answer.status_code, problem["code"]) == (status, code)
     assert problem["cause"]
     assert problem["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "cause", "remedy"),
+    [
+        (b'{"workflow": "order"}', "text/plain", "body: Input should be", "content-type: application/json"),
+        (b'{"workflow": "order", "idd": 1}', "application/json", "body.idd: Extra inputs", "openapi.json"),
+    ],
+)
+def test_the_cause_of_a_bad_body_is_whole_and_the_remedy_is_one(
+    site: Site, content: bytes, kind: str, cause: str, remedy: str
+) -> None:
+    problem = site.ask("POST", f"{V1}/runs", content=content, headers={"content-type": kind}).json()
+    assert cause in problem["cause"]
+    assert remedy in problem["remedy"]
+
+
+def test_a_value_that_does_not_fit_is_no_remedy() -> None:
+    text = "the input of workflow 'order' does not fit: sku: Field required"
+    problem = json.loads(of(RejectedError("invalid_input", text)).body)
+    assert problem["cause"] == text
+    assert "openapi.json" in problem["remedy"]

@@ -26,6 +26,7 @@ from stream_durable.settings import SettingsError
         (LoadError("no_module", "a:b", "none", "mend it"), 2),
         (NotFoundError("no such run", "look"), 3),
         (RejectedError("unknown_run", "no such run"), 3),
+        (RejectedError("unknown_schedule", "no such schedule"), 3),
         (CheckFailedError("different"), 4),
     ],
 )
@@ -98,6 +99,8 @@ def test_a_bug_is_not_hidden(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
         (("runs", "start", "order", "--input", "{"), "--input is not JSON"),
         (("runs", "start", "order", "--input", "@missing.json"), "missing.json"),
         (("publish", "paid", "--key", "1", "--data", "{"), "--data is not JSON"),
+        (("publish", "paid", "--key", "1", "--data", "yes"), "a text takes quotes, as '\"yes\"'"),
+        (("runs", "list", "--since", "yesterday"), "neither a time nor a duration"),
         (("runs", "list", "--status", "sleeping"), "compensation_failed"),
         (("runs", "list", "--limit", "0"), "--limit"),
     ],

@@ -12,6 +12,7 @@ import pytest
 
 from stream_durable.cli.failures import Failed, print_traces
 from stream_durable.cli.output import Format, Share, Took, cell_text, show
+from stream_durable.cli.shown import folded
 
 ROW = {
     "id": "run-1",
@@ -99,6 +100,16 @@ def test_on_a_terminal_what_is_cut_keeps_both_ends_and_the_rest_wraps(
     assert text.count("…") == 2
     assert max(map(len, text.splitlines())) <= 60
     assert all(f"-id-{i}" in text.replace(" ", "") for i in range(2))
+
+
+def test_completed_members_of_a_large_group_are_counted() -> None:
+    members = [{"step": f"read[{i}]", "status": "failed" if i == 7 else "completed"} for i in range(30)]
+    small = [{"step": f"mail[{i}]", "status": "completed"} for i in range(2)]
+
+    rows = folded([{"step": "find", "status": "completed"}, *members, *small])
+
+    assert [row["step"] for row in rows] == ["find", "read[…]", "read[7]", "mail[0]", "mail[1]"]
+    assert rows[1]["note"] == "29 completed"
 
 
 def test_stack_traces_are_printed_once_and_not_too_many(capsys: pytest.CaptureFixture[str]) -> None:

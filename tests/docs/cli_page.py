@@ -48,7 +48,7 @@ def _section(name: str, command: Any) -> Iterator[str]:
     shown = [p for p in command.params if not getattr(p, "hidden", False) and p.name != "help"]
     arguments = [p for p in shown if p.param_type_name == "argument"]
     options = [p for p in shown if p.param_type_name == "option"]
-    usage = [(p.metavar or p.name.upper()) for p in arguments]
+    usage = [_argument(p) for p in arguments]
     yield f"\n## {name}\n\n```text\n"
     yield " ".join(["stream-durable", name, *usage, *(["[OPTIONS]"] if options else [])]) + "\n```\n"
     for paragraph in (command.help or "").split("\n\n"):
@@ -57,9 +57,17 @@ def _section(name: str, command: Any) -> Iterator[str]:
     if rows:
         yield "\n| | |\n| --- | --- |\n"
     for p in rows:
-        names = ", ".join(f"`{o}`" for o in [*p.opts, *p.secondary_opts]) if p in options else f"`{p.name}`"
+        names = (
+            ", ".join(f"`{o}`" for o in [*p.opts, *p.secondary_opts]) if p in options else f"`{_argument(p)}`"
+        )
         about = re.sub(r"\s+", " ", p.help).replace("|", "\\|")
         yield f"| {names} | {about} |\n"
+
+
+def _argument(argument: Any) -> str:
+    """Return an argument as the usage has it: in brackets, if it may be left out."""
+    name: str = argument.metavar or argument.name.upper()
+    return name if argument.required or name.startswith("[") else f"[{name}]"
 
 
 def main() -> None:

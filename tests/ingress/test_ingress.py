@@ -387,7 +387,7 @@ async def test_the_reason_names_what_there_is_instead(instance: Instance) -> Non
 
     assert letter.reason == (
         "no workflow 'ordre' is registered; there are: echo, event, order, parcel, rated, typed. "
-        "Start a worker that has it, then redrive this"
+        "Start a worker that has it, then send this again"
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from stream_durable import Fail
 from stream_durable.core.failure import MESSAGE_LENGTH_MAX, Failure
+from stream_durable.sdk import answers
 from stream_durable.sdk.answers import (
     CODE_LENGTH_MAX,
     TRACE_LENGTH_MAX,
@@ -49,6 +50,27 @@ def test_any_other_exception_is_known_by_its_type() -> None:
     assert failure.trace is not None
     assert failure.trace.endswith("ConnectionError: the bank is away\n")
     assert "test_answers.py" in failure.trace
+
+
+def test_a_trace_begins_in_the_code_of_the_author() -> None:
+    def broken() -> None:
+        raise ConnectionError("the bank is away")
+
+    # Called by code of ours, as a worker does.
+    text = "def call(function):\n    function()\n"
+    ours: dict[str, Any] = {}
+    exec(compile(text, answers.__file__, "exec"), ours)  # noqa: S102 - the file's name is what counts
+    error: BaseException | None = None
+    try:
+        ours["call"](broken)
+    except ConnectionError as caught:
+        error = caught.with_traceback(caught.__traceback__ and caught.__traceback__.tb_next)
+    assert error is not None
+
+    trace = failure_from(error).trace
+    assert trace is not None
+    assert answers.__file__ not in trace
+    assert "in broken" in trace
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_a_module_that_fails_says_why(here: Path) -> None:
         "import_failed",
         (
             "cannot load 'my_shop:app': importing module 'my_shop' failed: ZeroDivisionError: division by "
-            "zero\nMend it until `python -c 'import my_shop'` works."
+            "zero (my_shop.py:1)\nMend it until `python -c 'import my_shop'` works."
         ),
     )
 

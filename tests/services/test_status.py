@@ -68,7 +68,8 @@ def test_what_passes_by_itself_needs_nobody(fields: dict[str, Any]) -> None:
         ),
         ({"runs": {"compensation_failed": 2}}, "2 runs could not be undone", "--status compensation_failed"),
         ({"gates": [gate("open")]}, "gate bank is open after 5 failures, 2 attempts wait", "behind it"),
-        ({"dead": 7}, "7 records of the last day", "dead_letter"),
+        ({"dead": 7}, "7 records of the last day", "the topic sd.dead"),
+        ({"dead": 1, "prefix": "shop"}, "1 record of the last day", "the topic shop.dead"),
     ],
 )
 def test_what_does_not_is_said_with_a_remedy(fields: dict[str, Any], what: str, remedy: str) -> None:

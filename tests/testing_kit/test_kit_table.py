@@ -134,6 +134,25 @@ def test_causes_in_words(cause: Cause, text: str) -> None:
     assert said(cause, 1_000) == text
 
 
+async def test_completed_members_of_a_large_group_are_counted(engine: Engine) -> None:
+    flow = Workflow("pages")
+
+    @flow.step
+    def find() -> list[int]:
+        return list(range(300))
+
+    @flow.each(find, on_error="complete_all")
+    def read(item: int) -> int:
+        return 1 // (299 - item)
+
+    run = await engine.start(flow)
+
+    assert run.workflow == "pages"
+    lines = run.table.splitlines()
+    assert [line.split()[0] for line in lines[2:]] == ["find", "read", "read[...]", "read[299]"]
+    assert "299 completed" in lines[4] and "ZeroDivisionError" in lines[5]
+
+
 async def test_a_run_that_has_ended_waits_for_nothing(engine: Engine) -> None:
     engine.fail(reserve)
     run = await engine.start(orders, Order(id="42"))

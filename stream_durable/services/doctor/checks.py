@@ -17,6 +17,7 @@ from stream_durable.ports import RunSummary, TimerRow
 from stream_durable.services.doctor.finding import CheckName, Finding
 from stream_durable.services.doctor.seen import ROWS_MAX, Seen
 from stream_durable.services.status import STANDS_MS, Readers
+from stream_durable.wire.topics import DEAD, full_name
 
 #: Clocks may differ by so much: timers are put on the log a little early or late, which is harmless.
 SKEW_MS: Final = 2_000
@@ -313,7 +314,8 @@ def _schedules(seen: Seen) -> Iterator[Finding]:
 def _records(seen: Seen) -> Iterator[Finding]:
     if seen.dead:
         cause = f"{counted(seen.dead, 'record')} of the last day could not be applied"
-        remedy = "the topic `dead` and the table dead_letter have them, each with a code and a reason"
+        topic = full_name(seen.settings.prefix, DEAD)
+        remedy = f"the topic {topic} and the table dead_letter have them, each with a code and a reason"
         yield Finding("records", "warning", "inbox", cause, remedy)
 
 
