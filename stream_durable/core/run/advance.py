@@ -162,9 +162,9 @@ def _leave(
         review.release(run, now, out)
         return True
     if not was_begun:
-        if not step.is_between_passes:
+        if not step.is_held_up:
             step.detailed().is_idle = True
-        return step.is_between_passes
+        return step.is_held_up
     if status not in (COMPLETED, FAILED):
         stop_step(run, i, step, out)
     elif step.detail is not None:

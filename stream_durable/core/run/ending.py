@@ -252,7 +252,7 @@ def _cancel_step(run: Run, i: int, now: int, out: Effects) -> None:
     step = begun_step(run, i)
     if step.status in STEP_ENDED:
         return
-    was_begun = step.status != PENDING or step.is_between_passes
+    was_begun = step.status != PENDING or step.is_held_up
     stop_step(run, i, step, out)
     if step.status == HELD and run.requests is not None:
         run.requests.held -= 1

@@ -147,10 +147,12 @@ class Step:
         self.detail: Detail | None = None
 
     @property
-    def is_between_passes(self) -> bool:
-        """Whether the function has waited, and is to go on as soon as it may."""
+    def is_held_up(self) -> bool:
+        """Whether the step has begun, and makes its next attempt or pass as soon as it may."""
         detail = self.detail
-        return self.status == PENDING and detail is not None and detail.inside is not None
+        if self.status != PENDING or detail is None:
+            return False
+        return detail.inside is not None or self.attempt > detail.first
 
     def detailed(self) -> Detail:
         """Return the detail for writing."""
