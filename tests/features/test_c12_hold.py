@@ -303,6 +303,39 @@ async def test_a_changed_input_is_that_of_another_start(engine: Engine) -> None:
     assert engine.run("again").output == "shipped for R-43"
 
 
+async def test_waits_and_reactions_that_have_begun_keep_their_key(engine: Engine) -> None:
+    flow, heard = Workflow("flow", input=dict[str, str]), list[Any]()
+    flow.add("wrong", lambda: 1, on_error="hold")
+    engine.fail("wrong")
+    flow.wait_event("paid", "paid", key="input.id")
+    flow.wait_event("job", "job", key="input.id", take=True)
+    flow.wait_event("late", "paid", key="input.id", after="wrong")
+
+    @flow.on_event("news", key="input.id")
+    def news(event: int) -> None:
+        heard.append(event)
+
+    run = await engine.start(flow, {"id": "a"})
+    await engine.until_idle()
+    await engine.publish("news", key="a", data=1)
+    await run.change(input={"id": "b"})
+    engine.restart()
+    assert "key a" in str(await run.why("paid"))
+    assert run.state.reactions["news"].key == "a"
+    for key, data in (("a", 2), ("b", 3), ("a", 4)):
+        await engine.publish("news", key=key, data=data)
+    await engine.publish("paid", key="a", data="of a", ttl="0s")
+    await engine.publish("paid", key="b", data="of b")
+    await engine.publish("job", key="b", data="of b")
+    assert (heard, run.step("paid").output, run.step("job").status) == ([1, 2, 4], "of a", "waiting")
+    await engine.publish("job", key="a", data="of a")
+    await run.skip_step("wrong")
+    await engine.until(run, "completed")
+    assert (run.step("job").output, run.step("late").output) == ("of a", "of b")
+    await engine.advance("2d")
+    assert engine.ask(engine._target.events).events == []  # nobody keeps them beyond their time
+
+
 async def test_the_language_of_it() -> None:
     plain, holding = Workflow("w"), Workflow("w")
     plain.add("a", lambda: 1)

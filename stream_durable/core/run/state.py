@@ -213,6 +213,8 @@ class Requests(msgspec.Struct, omit_defaults=True):
     #: What people changed, oldest first, and the input since.
     changes: tuple[Changed, ...] = ()
     input: OptionalRaw = None
+    #: The keys of waits and reactions that had begun before the input had another one, by name.
+    keys: dict[str, str] = {}
     #: That somebody has looked at the failed run, since the latest retry.
     reviewed: Request | None = None
 
