@@ -303,6 +303,26 @@ async def test_a_changed_input_is_that_of_another_start(engine: Engine) -> None:
     assert engine.run("again").output == "shipped for R-43"
 
 
+async def test_a_member_that_runs_out_of_time_during_a_pause_keeps_its_place(engine: Engine) -> None:
+    flow = Workflow("flow")
+    engine.fail("a")
+    flow.add("a", lambda: 1, retry=Retry(2, base="1m"), total="10m", on_error="hold")
+    flow.add("b", lambda: 2)
+    flow.parallel("both", ["a", "b"], concurrency=1)
+    run = await engine.start(flow)
+    await engine.advance("1s")
+    assert (run.step("a").status, run.step("b").status) == ("retrying", "pending")
+    await run.pause()
+    await engine.advance("1h")
+    assert run.step("a").status == "held"
+    await run.resume()
+    await engine.until_idle()
+    assert (run.step("a").status, run.step("b").status) == ("held", "pending")
+    await run.retry("a")
+    await engine.until(run, "completed")
+    assert (run.step("a").output, run.step("b").output) == (1, 2)
+
+
 async def test_waits_and_reactions_that_have_begun_keep_their_key(engine: Engine) -> None:
     flow, heard = Workflow("flow", input=dict[str, str]), list[Any]()
     flow.add("wrong", lambda: 1, on_error="hold")

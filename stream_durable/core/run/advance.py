@@ -139,6 +139,8 @@ def _hold(
     """Hold a failed step: everything inside ends, and nothing after the step begins."""
     if step.status == HELD:
         return
+    if step.is_held_up:
+        groups.take_back_place(run, i)
     _leave(run, i, step, FAILED, now, out, ends, was_begun=was_begun)
     review.hold(run, i, step, failure, now, out)
     if i in run.open or i in run.graph.members:
