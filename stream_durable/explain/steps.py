@@ -67,7 +67,7 @@ def step_reason(seen: Snapshot, i: int) -> Reason:
 
 
 def is_uncalled(run: Run, i: int) -> bool:
-    """Return whether a step is a hook or a compensation that was called in an earlier try alone."""
+    """Return whether a step is a hook or a compensation of an earlier try, without a call now."""
     step = run.steps.get(i)
     is_helper = run.graph.is_helper(i) and not run.graph.is_beside(i) and run.graph.outer(i) < 0
     return is_helper and step is not None and step.status == PENDING

@@ -294,7 +294,7 @@ class CallBefore(Reason, code="call_before", word="Waiting", check="after"):
 
 @dataclass(frozen=True, kw_only=True)
 class NotCalled(Reason, code="not_called", word="Waiting", check="after"):
-    """A hook or a compensation was called in an earlier try, and nothing calls for it now."""
+    """A hook or a compensation of an earlier try, without a call now."""
 
     def text(self, subject: str, at: Times) -> str:
         """Return the sentence."""

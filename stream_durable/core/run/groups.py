@@ -326,7 +326,7 @@ def give_up_place(run: Run, m: int) -> None:
 
 
 def take_back_place(run: Run, m: int) -> None:
-    """Count such a member as begun again: it ran out of time, and a person decides about it."""
+    """Count such a member as begun, after its time: a person decides about it."""
     _count_begun(run, m, 1)
 
 

@@ -151,7 +151,7 @@ def all_signals_output(node: SignalNode, found: Mapping[str, KeptSignal]) -> byt
 def event_key(run: Run, node: EventNode | BesideNode) -> str:
     """Read the correlation key of a wait or reaction from the run's input or an output.
 
-    One that has begun keeps its key when the input is changed.
+    After a change of the input a begun wait keeps its key.
     """
     if run.requests is not None and (kept := run.requests.keys.get(_key_name(node))) is not None:
         return kept
@@ -178,7 +178,7 @@ def event_key(run: Run, node: EventNode | BesideNode) -> str:
 
 
 def open_keys(run: Run) -> dict[str, tuple[EventNode | BesideNode, str]]:
-    """Return the event waits and reactions that have begun, with their keys, by name."""
+    """Return the begun event waits and reactions, with their keys, by name."""
     found: dict[str, tuple[EventNode | BesideNode, str]] = {}
     for i in sorted(run.waiting):
         if type(node := run.graph.nodes[i]) is EventNode:
@@ -190,7 +190,7 @@ def open_keys(run: Run) -> dict[str, tuple[EventNode | BesideNode, str]]:
 
 
 def keep_keys(run: Run, before: Mapping[str, tuple[EventNode | BesideNode, str]]) -> None:
-    """Let what has begun keep its key, now that the input may say another one."""
+    """Keep the keys of begun waits and reactions after a change of the input."""
     for name, (node, key) in before.items():
         if _shown_key(run, node) != key:
             run.requests = run.requests or Requests()
@@ -198,7 +198,7 @@ def keep_keys(run: Run, before: Mapping[str, tuple[EventNode | BesideNode, str]]
 
 
 def forget_key(run: Run, node: EventNode | BesideNode) -> None:
-    """Let a wait or reaction that begins anew read its key anew."""
+    """Read the key of a wait or reaction again at the next beginning."""
     if run.requests is not None:
         run.requests.keys.pop(_key_name(node), None)
 
