@@ -311,7 +311,7 @@ def _recorded(row: StepRow) -> StepState:
 def _plain(name: str, step: Step) -> StepState:
     """Return what a step shows by itself, without the graph."""
     detail = step.detail or core.Detail()
-    has_begun = step.status != PENDING and not detail.is_idle
+    has_begun = (step.status != PENDING or step.is_held_up) and not detail.is_idle
     return StepState(
         name,
         step.status,

@@ -32,7 +32,7 @@ from stream_durable.explain.phrases import Times
 from stream_durable.explain.reason import RUN, Reason, Word, urgency
 from stream_durable.explain.settled import Cancelled, Compensated, Completed, Merged, Reviewed
 from stream_durable.explain.snapshot import Snapshot, moment
-from stream_durable.explain.steps import before_run, paused, step_reason
+from stream_durable.explain.steps import before_run, is_uncalled, paused, step_reason
 from stream_durable.explain.stopped import CompensationFailed, Failed
 
 
@@ -113,6 +113,8 @@ def _open(seen: Snapshot) -> Iterator[tuple[int, Reason]]:
     for i in range(run.graph.size):
         step = run.steps.get(i)
         if run.graph.outer(i) >= 0 or (step is None and run.need[i]):
+            continue
+        if is_uncalled(run, i):
             continue
         if step is None or step.status not in STEP_ENDED:
             yield i, step_reason(seen, i)

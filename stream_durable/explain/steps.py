@@ -33,6 +33,7 @@ from stream_durable.core.status import (
     COMPENSATED,
     COMPLETED,
     FAILED,
+    PENDING,
     SKIPPED,
     STEP_ENDED,
 )
@@ -59,8 +60,17 @@ def step_reason(seen: Snapshot, i: int) -> Reason:
     if inside:
         _, held, node = inside[0]
         return _wait(seen, held, node, is_inside=True, others=len(inside) - 1)
+    if is_uncalled(run, i):
+        return waiting.NotCalled()
     found = causes(run, i)
     return _reason(seen, i, step or Step(), found, found[0])
+
+
+def is_uncalled(run: Run, i: int) -> bool:
+    """Return whether a step is a hook or a compensation of an earlier try, without a call now."""
+    step = run.steps.get(i)
+    is_helper = run.graph.is_helper(i) and not run.graph.is_beside(i) and run.graph.outer(i) < 0
+    return is_helper and step is not None and step.status == PENDING
 
 
 def _reason(seen: Snapshot, i: int, step: Step, found: tuple[Cause, ...], cause: Cause) -> Reason:
@@ -158,11 +168,14 @@ def _gate(seen: Snapshot, name: str, key: str) -> Reason:
     if found is None:
         return waiting.AtGate(gate=name, key=key, limits="", inside=0, waiting=0, run="", step="")
     gate = found.summary
-    holder = next((place for place in found.places if place.is_inside), None)
+    most = None if gate.limits is None else gate.limits.at_once
+    is_full = most is not None and gate.inside >= most
+    # With places left the rate is used up; with nobody in line the timer is for something else.
+    opens = None if is_full or not gate.waiting else moment(gate.due)
+    holder = next((place for place in found.places if place.is_inside), None) if is_full else None
     return waiting.AtGate(
-        gate=name, key=key, limits=gate.limits_text, inside=gate.inside, waiting=gate.waiting,
-        until=None if holder is not None else moment(gate.due), run="" if holder is None else holder.run,
-        step="" if holder is None else holder.step,
+        gate=name, key=key, limits=gate.limits_text, inside=gate.inside, waiting=gate.waiting, until=opens,
+        run="" if holder is None else holder.run, step="" if holder is None else holder.step,
     )  # fmt: skip
 
 

@@ -208,7 +208,7 @@ class AtGate(Reason, code="at_gate", word="Waiting", check="gate"):
     #: Numbers of those inside, and of those waiting, this one among them.
     inside: int
     waiting: int
-    #: The one inside for the longest time.
+    #: If no place is left, the one inside for the longest time.
     run: str
     step: str
 
@@ -290,6 +290,15 @@ class CallBefore(Reason, code="call_before", word="Waiting", check="after"):
     def text(self, subject: str, at: Times) -> str:
         """Return the sentence."""
         return f"{subject} waits for the end of the call before"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotCalled(Reason, code="not_called", word="Waiting", check="after"):
+    """A hook or a compensation of an earlier try, without a call now."""
+
+    def text(self, subject: str, at: Times) -> str:
+        """Return the sentence."""
+        return f"{subject} was called in an earlier try, and is not called now"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from stream_durable.core.definition.nodes import OnMemberError
 from stream_durable.core.failure import MESSAGE_LENGTH_MAX, Failure
+from stream_durable.core.ids import ID_BYTES_MAX, fits
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.errors import HandoverError, OptionError
 from stream_durable.sdk.handover import problems
@@ -106,6 +107,7 @@ class Jump:
     def __post_init__(self) -> None:
         if not self.target:
             raise OptionError(f"Jump takes a step or its name, not {self.to!r}")
+        _check_length("Jump", self.target)
 
     @property
     def target(self) -> str:
@@ -152,6 +154,7 @@ class Graft:
 
     def __post_init__(self) -> None:
         _check_text("a step to be added", "template", self.of)
+        _check_length("a step to be added", self.of)
         if self.name is not None and not _is_member_name(self.name):
             raise OptionError(
                 f"{self.name!r} is no name for an added step: 1 to 128 letters, digits and `_ . : -`"
@@ -226,6 +229,11 @@ def _order(steps: tuple[Graft, ...]) -> tuple[tuple[str, ...], ...]:
 def _check_text(what: str, field_name: str, value: object) -> None:
     if not isinstance(value, str):
         raise OptionError(f"{what} takes a text as its {field_name}, not {value!r}")
+
+
+def _check_length(what: str, name: str) -> None:
+    if not fits(name):
+        raise OptionError(f"{what} takes a name of at most {ID_BYTES_MAX} bytes, not {name[:100]!r}...")
 
 
 #: Answers other than values.

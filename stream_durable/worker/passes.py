@@ -17,7 +17,9 @@ from msgspec import Raw
 
 from stream_durable.core.effects import Kept
 from stream_durable.core.format import INSIDE
+from stream_durable.core.ids import MESSAGE_BYTES_MAX
 from stream_durable.core.messages import AttemptMessage, AttemptNoted, AttemptWaits, InnerWait
+from stream_durable.core.messages.passes import WAITS_MAX
 from stream_durable.ports import Clock
 from stream_durable.sdk.answers import Fail
 from stream_durable.sdk.inside import CHECKPOINT, Suspended
@@ -33,6 +35,9 @@ WAITS: Final = object()
 _PAUSE: Final = object()
 #: Estimated bytes of a suspended function beside its command.
 _SUSPENDED_BYTES: Final = 4_000
+#: The bytes of all waits in one message at most, and of each beside its node.
+_WAITS_BYTES_MAX: Final = MESSAGE_BYTES_MAX - 10_000
+_WAIT_BYTES: Final = 20
 #: Of so many functions that were given up it is known.
 _GIVEN_UP_MAX: Final = 10_000
 
@@ -148,8 +153,23 @@ class Passes:
         return True
 
     def waits(self, job: Job) -> AttemptWaits:
-        """Return the message of a pass that waits, and keep the function if it is suspended."""
+        """Return the message of a pass that waits, and keep the function if it is suspended.
+
+        Raises `Fail` for waits too many or too large for a message.
+        """
         waits, job.waits = job.waits, ()
+        size = sum(len(bytes(wait.node)) + _WAIT_BYTES for wait in waits)
+        if len(waits) > WAITS_MAX:
+            close(job)
+            text = f"the step waits for {len(waits)} at a time, and {WAITS_MAX} are the most: gather fewer"
+            raise Fail("too_many_waits", text, retryable=False)
+        if size > _WAITS_BYTES_MAX:
+            close(job)
+            text = (
+                f"the waits at a time, with the inputs of called runs, have {size} bytes of JSON, and "
+                f"{_WAITS_BYTES_MAX} are the most: gather fewer, or hand on where large values are kept"
+            )
+            raise Fail("input_too_large", text, retryable=False)
         message = AttemptWaits(
             **self._who(job),
             format=INSIDE,

@@ -9,7 +9,7 @@ attempt rather than losing one. A report refused for good becomes a failure of i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from stream_durable.core.messages import (
 )
 from stream_durable.ports import Headers, Outgoing, Publisher, Refusal
 from stream_durable.telemetry import MESSAGE_DROPPED, logger
-from stream_durable.wire.inbox import encode
+from stream_durable.wire.inbox import VALUE_BYTES_MAX, encode
 from stream_durable.wire.topics import INBOX
 
 _log = logger(__name__)
@@ -128,6 +128,19 @@ class Reports:
         self._publish([report.message for report in reports], lambda: self._said(line, reports))
 
     def _publish(self, messages: list[AttemptMessage], then: Callable[[], None]) -> None:
+        records = [record_of(message) for message in messages]
+        if too_large := _too_large(records):
+            # A broker may take such a record, compressed: the reconciler sets it aside, and nothing follows.
+            told = [
+                message if (refusal := too_large.get(at)) is None else _instead(message, refusal)
+                for at, message in enumerate(messages)
+            ]
+            if left := [message for message in told if message is not None]:
+                self._publish(left, then)
+            else:
+                then()
+            return
+
         def done(refusals: list[Refusal]) -> None:
             told = [_instead(messages[refusal.at], refusal) for refusal in refusals]
             if left := [message for message in told if message is not None]:
@@ -135,7 +148,6 @@ class Reports:
             else:
                 then()
 
-        records = [record_of(message) for message in messages]
         with self.gate:
             self._publisher.send(records, done)
 
@@ -164,6 +176,17 @@ class Reports:
 def record_of(message: AttemptMessage) -> tuple[Outgoing, Headers | None]:
     """Return the record of a message."""
     return Outgoing(INBOX, None, message.key.encode(), encode(message)), None
+
+
+def _too_large(records: Sequence[tuple[Outgoing, Headers | None]]) -> dict[int, Refusal]:
+    """Return the refusals of records beyond the limit of a reconciler, by position."""
+    found = {}
+    for at, (record, _) in enumerate(records):
+        size = len(record.value or b"")
+        if size > VALUE_BYTES_MAX:
+            reason = f"it has {size} bytes, and {VALUE_BYTES_MAX} are the most"
+            found[at] = Refusal(at, "too_large", reason)
+    return found
 
 
 def _instead(message: AttemptMessage, refusal: Refusal) -> AttemptMessage | None:

@@ -368,3 +368,36 @@ async def test_a_gate_whose_places_are_held_and_one_whose_rate_is_used_up(engine
         "at_gate",
         "Waiting: send waits for a place at gate mail (1 in 60000 ms); it opens at 22:14:25, in 59 s.",
     )
+
+
+async def test_a_gate_with_places_left_whose_rate_is_used_up(engine: Engine) -> None:
+    flow = Workflow("flow")
+    flow.add("ask", slow, gate=Gate("model", rate="1/1m"), units=1)
+    flow.add("note", slow, gate=Gate("crm", at_once=2, rate="1/1m"))
+    for name in ("first", "second"):
+        run = await engine.start(flow, id=name)
+    await engine.advance("1s")
+    for step, gate in (("ask", "model (1 in 60000 ms)"), ("note", "crm (2 at once, 1 in 60000 ms)")):
+        same(
+            await explain(run, step),
+            "at_gate",
+            f"Waiting: {step} waits for a place at gate {gate}; it opens at 22:14:20, in 59 s.",
+        )
+
+
+async def test_a_hook_and_a_compensation_of_an_earlier_try(engine: Engine) -> None:
+    flow = Workflow("flow", restart=Retry(2))
+    flow.add("book", lambda: 1).compensate(lambda: None)
+    pay = flow.add("pay", lambda: 2, after="book")
+    flow.on_step_fail(lambda: None)
+    flow.wait_signal("go", after=pay)
+    engine.fail("pay")
+    run = await engine.start(flow)
+    await engine.until_idle()
+    same(await explain(run), "signal", "Waiting: go waits for signal go since 22:13:21.")
+    for name in ("book~compensate", "pay~on_step_fail"):
+        same(
+            await explain(run, name),
+            "not_called",
+            f"Waiting: {name} was called in an earlier try, and is not called now.",
+        )

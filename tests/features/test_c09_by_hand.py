@@ -11,7 +11,7 @@ import pytest
 from moves import checked
 from outcomes import failure_of
 
-from stream_durable import Context, Expand, Fail, Workflow
+from stream_durable import Context, Expand, Fail, Gate, Workflow
 from stream_durable.core.errors import RejectedError
 from stream_durable.testing import Engine
 
@@ -130,6 +130,44 @@ async def test_a_cancelled_run_is_taken_up_where_it_was(engine: Engine) -> None:
     await engine.signal(run.id, "go", "gone")
     await engine.until_idle()
     assert (run.status, run.output, engine.calls("a")) == ("completed", "gone", 1)
+
+
+async def test_what_was_put_back_is_cancelled_with_the_run(engine: Engine) -> None:
+    flow = Workflow("flow")
+    flow.wait_signal("go")
+    flow.add("b", lambda: 2, after="go")
+    flow.add("c", lambda b: b, after="b")
+    run = await engine.start(flow)
+    await run.cancel_step("go")
+    engine.fail("b")
+    await run.retry()
+    await engine.signal(run.id, "go")
+    await engine.until(run, "failed")
+    assert {name: step.status for name, step in run.steps.items()} == {
+        "go": "completed", "b": "failed", "c": "cancelled"
+    }  # fmt: skip
+    assert "did not run before the run ended" in str(await run.why("c"))
+    await run.retry()
+    await engine.until(run, "completed")
+    assert run.output == 2
+
+
+async def test_a_retry_that_is_cancelled_before_it_began_can_be_retried(engine: Engine) -> None:
+    flow = Workflow("flow", gate=Gate("one", at_once=1))
+    flow.add("a", lambda: 1)
+    flow.wait_signal("go", after="a")
+    engine.fail("a")
+    run = await engine.start(flow)
+    await engine.until(run, "failed")
+    other = await engine.start(flow)
+    await engine.until_waiting(other)
+    await run.retry()
+    await run.cancel("not yet")
+    assert (run.status, run.step("a").status, run.step("a").attempts) == ("cancelled", "cancelled", 0)
+    await other.cancel()
+    await run.retry()
+    await engine.until_waiting(run)
+    assert run.step("a").attempts == 2
 
 
 async def test_what_was_undone_is_done_anew(engine: Engine) -> None:

@@ -303,6 +303,59 @@ async def test_a_changed_input_is_that_of_another_start(engine: Engine) -> None:
     assert engine.run("again").output == "shipped for R-43"
 
 
+async def test_a_member_that_runs_out_of_time_during_a_pause_keeps_its_place(engine: Engine) -> None:
+    flow = Workflow("flow")
+    engine.fail("a")
+    flow.add("a", lambda: 1, retry=Retry(2, base="1m"), total="10m", on_error="hold")
+    flow.add("b", lambda: 2)
+    flow.parallel("both", ["a", "b"], concurrency=1)
+    run = await engine.start(flow)
+    await engine.advance("1s")
+    assert (run.step("a").status, run.step("b").status) == ("retrying", "pending")
+    await run.pause()
+    await engine.advance("1h")
+    assert run.step("a").status == "held"
+    await run.resume()
+    await engine.until_idle()
+    assert (run.step("a").status, run.step("b").status) == ("held", "pending")
+    await run.retry("a")
+    await engine.until(run, "completed")
+    assert (run.step("a").output, run.step("b").output) == (1, 2)
+
+
+async def test_waits_and_reactions_that_have_begun_keep_their_key(engine: Engine) -> None:
+    flow, heard = Workflow("flow", input=dict[str, str]), list[Any]()
+    flow.add("wrong", lambda: 1, on_error="hold")
+    engine.fail("wrong")
+    flow.wait_event("paid", "paid", key="input.id")
+    flow.wait_event("job", "job", key="input.id", take=True)
+    flow.wait_event("late", "paid", key="input.id", after="wrong")
+
+    @flow.on_event("news", key="input.id")
+    def news(event: int) -> None:
+        heard.append(event)
+
+    run = await engine.start(flow, {"id": "a"})
+    await engine.until_idle()
+    await engine.publish("news", key="a", data=1)
+    await run.change(input={"id": "b"})
+    engine.restart()
+    assert "key a" in str(await run.why("paid"))
+    assert run.state.reactions["news"].key == "a"
+    for key, data in (("a", 2), ("b", 3), ("a", 4)):
+        await engine.publish("news", key=key, data=data)
+    await engine.publish("paid", key="a", data="of a", ttl="0s")
+    await engine.publish("paid", key="b", data="of b")
+    await engine.publish("job", key="b", data="of b")
+    assert (heard, run.step("paid").output, run.step("job").status) == ([1, 2, 4], "of a", "waiting")
+    await engine.publish("job", key="a", data="of a")
+    await run.skip_step("wrong")
+    await engine.until(run, "completed")
+    assert (run.step("job").output, run.step("late").output) == ("of a", "of b")
+    await engine.advance("2d")
+    assert engine.ask(engine._target.events).events == []  # nobody keeps them beyond their time
+
+
 async def test_the_language_of_it() -> None:
     plain, holding = Workflow("w"), Workflow("w")
     plain.add("a", lambda: 1)

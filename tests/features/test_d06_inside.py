@@ -504,3 +504,43 @@ async def test_a_question_inside_a_step_is_no_longer_pending_once_the_step_is_re
 
     assert run.step("asks").attempts == 2
     assert (await engine.inputs(InputFilter())).inputs == []
+
+
+@pytest.mark.parametrize(
+    ("waits", "code"),
+    [
+        (lambda ctx: [ctx.sleep("1s") for _ in range(1_001)], "too_many_waits"),
+        (
+            lambda ctx: [ctx.call(greeting, {"name": "x" * 600_000}, ref=f"c{n}") for n in range(2)],
+            "input_too_large",
+        ),
+        (lambda ctx: [ctx.ask("seen", metadata={"page": "x" * 1_000_000})], "input_too_large"),
+    ],
+    ids=["many", "two calls", "a question"],
+)
+async def test_waits_beyond_a_message_fail_the_step(engine: Engine, waits: Any, code: str) -> None:
+    flow = Workflow("flow")
+
+    @flow.step
+    async def wait(ctx: Context) -> None:
+        await ctx.gather(*waits(ctx))
+
+    engine.deploy(greeting)
+    run = await engine.start(flow)
+    await engine.until(run, "failed")
+    assert run.failure is not None
+    assert (run.failure.code, run.step("wait").attempts) == (code, 1)
+
+
+async def test_an_answer_beyond_a_message_fails_the_step(engine: Engine) -> None:
+    flow = Workflow("flow")
+
+    @flow.step
+    async def tell(ctx: Context) -> None:
+        ctx.put("much", "x" * 500_000)
+        ctx.emit("world", value="y" * 600_000)
+
+    run = await engine.start(flow)
+    await engine.until(run, "failed")
+    assert run.failure is not None
+    assert run.failure.code == "report_refused"

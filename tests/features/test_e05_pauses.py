@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from stream_durable import Context, Expand, Fail, Retry, Workflow
+from stream_durable import Context, Expand, Fail, Happened, Retry, Workflow
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.lifecycle import StepEvent
 from stream_durable.testing import Engine
 
 
@@ -128,6 +129,62 @@ async def test_the_next_attempt_waits_too(engine: Engine) -> None:
     await run.resume()
     await engine.until(run, "completed")
     assert run.step("a").attempts == 2
+
+
+async def test_the_total_time_goes_on_between_attempts(engine: Engine) -> None:
+    flow = Workflow("flow")
+    engine.fail("a", times=9)
+    flow.add("a", lambda: "a", total="10m", retry=Retry(9, base="1m", backoff="fixed"))
+    run = await engine.start(flow)
+    await engine.advance("10s")
+    await run.pause()
+    await engine.advance("5m")
+    assert (run.step("a").status, run.step("a").attempts) == ("pending", 2)
+    await run.resume()
+    await engine.advance("2m")
+    await run.pause()
+    await engine.advance("3m")
+    step = run.step("a")
+    assert (step.status, step.failure and step.failure.code, run.status) == ("failed", "timeout", "failed")
+
+
+async def test_a_step_begins_once_however_often_it_is_held_up(engine: Engine) -> None:
+    begun = list[str]()
+    flow = Workflow("flow")
+    engine.fail("a", times=2)
+    flow.add("a", lambda: "a", retry=Retry(3, base="1m", backoff="fixed"))
+
+    @flow.on_step_start
+    def began(happened: Happened) -> None:
+        begun.append(happened.step)
+
+    run = await engine.start(flow)
+    await engine.advance("10s")
+    await run.pause()
+    await engine.advance("5m")
+    await run.resume()
+    await engine.until(run, "completed")
+    assert begun == ["a"]
+
+
+@pytest.mark.parametrize("order", ["cancel", "skip"])
+async def test_what_is_held_up_between_attempts_has_begun(engine: Engine, order: str) -> None:
+    flow = Workflow("flow")
+    engine.fail("a")
+    flow.add("a", lambda: "a", retry=Retry(2, base="1m"))
+    flow.add("b", lambda: "b", after="a")
+    run = await engine.start(flow)
+    await engine.advance("10s")
+    await run.pause()
+    await engine.advance("5m")
+    await (run.cancel_step("a") if order == "cancel" else run.skip_step("a"))
+    await run.resume()
+    said = [event.type for event in run.events if isinstance(event, StepEvent) and event.step == "a"]
+    assert said[-1] == ("step.cancelled" if order == "cancel" else "step.skipped")
+    await engine.until_idle()
+    await run.retry("a")
+    await engine.until(run, "completed")
+    assert run.step("a").output == "a"
 
 
 async def test_time_outs_run_on(engine: Engine) -> None:

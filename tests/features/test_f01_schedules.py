@@ -161,6 +161,21 @@ async def test_the_run_under_way_is_cancelled(engine: Engine) -> None:
     assert [run.status for run in engine.runs] == ["cancelled", "waiting"]
 
 
+async def test_what_was_queued_starts_once_runs_may_overlap(engine: Engine) -> None:
+    hours = coming(engine, 6)
+    flow = Workflow("report")
+    flow.sleep("for_long", "90m")
+    await engine.create_schedule("nightly", flow, every="1h", overlap="queue_all")
+    await engine.advance("4h")
+    statuses = [firing.status for firing in reversed(state(engine).firings)]
+    assert statuses == ["completed", "completed", "started", "queued"]
+    await engine.change_schedule("nightly", overlap="allow")
+    await engine.until_idle()
+    assert moments(engine) == hours[:4]
+    await engine.advance("2h")
+    assert moments(engine) == hours
+
+
 async def test_a_run_has_the_time_of_its_firing(engine: Engine) -> None:
     await engine.create_schedule("nightly", waiting(), every="1h", timeout="5m")
     await engine.advance("1h30m")

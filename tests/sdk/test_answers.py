@@ -168,6 +168,8 @@ def test_added_steps_wait_for_others_of_the_expansion_as_they_are_or_by_name() -
         (lambda: Skip(None), "Skip takes a text as its reason, not None"),  # type: ignore[arg-type]
         (lambda: Snooze("soon"), "'soon' is not a duration"),
         (lambda: Jump(None), "Jump takes a step or its name, not None"),  # type: ignore[arg-type]
+        (lambda: Jump("x" * 513), "Jump takes a name of at most 512 bytes, not 'xxx"),
+        (lambda: Graft("x" * 513), "a step to be added takes a name of at most 512 bytes, not 'xxx"),
         (lambda: Expand(["scan"]), "a list of what a template's `of` returns"),  # type: ignore[list-item]
         (lambda: Expand([], concurrency=0), "concurrency= takes a number from 1, not 0"),
         (lambda: Expand([], on_error="x"), "on_error= takes one of fail_fast, complete_all"),  # type: ignore[arg-type]

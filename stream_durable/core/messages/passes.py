@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Raw
@@ -11,6 +11,9 @@ from stream_durable.core.format import Format
 from stream_durable.core.gate.limits import Units
 from stream_durable.core.messages.attempts import AttemptMessage
 from stream_durable.core.messages.fields import NULL, Millis, Ordinal, Text
+
+#: So many waits begin with one message at the most.
+WAITS_MAX: Final = 1_000
 
 
 class PassMessage(AttemptMessage, kw_only=True):
@@ -60,7 +63,7 @@ class AttemptWaits(PassMessage, kw_only=True, tag="attempt.waits"):
     """A pass of an attempt has come to waits without answers; the next pass begins when all have ended."""
 
     #: Position among all that the attempt waits for and keeps, and a node of a definition, named `step/name`.
-    waits: Annotated[tuple[InnerWait, ...], Meta(min_length=1, max_length=1_000)]
+    waits: Annotated[tuple[InnerWait, ...], Meta(min_length=1, max_length=WAITS_MAX)]
     #: Whether the worker keeps the suspended function, and needs no other answers than these.
     is_kept: bool = False
     #: How often the attempt had been returned, as the command says.

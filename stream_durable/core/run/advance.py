@@ -139,6 +139,8 @@ def _hold(
     """Hold a failed step: everything inside ends, and nothing after the step begins."""
     if step.status == HELD:
         return
+    if step.is_held_up:
+        groups.take_back_place(run, i)
     _leave(run, i, step, FAILED, now, out, ends, was_begun=was_begun)
     review.hold(run, i, step, failure, now, out)
     if i in run.open or i in run.graph.members:
@@ -162,9 +164,9 @@ def _leave(
         review.release(run, now, out)
         return True
     if not was_begun:
-        if not step.is_between_passes:
+        if not step.is_held_up:
             step.detailed().is_idle = True
-        return step.is_between_passes
+        return step.is_held_up
     if status not in (COMPLETED, FAILED):
         stop_step(run, i, step, out)
     elif step.detail is not None:

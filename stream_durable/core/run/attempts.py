@@ -155,6 +155,8 @@ def retry(run: Run, i: int, step: Step, out: Effects) -> None:
         run.active -= 1
         groups.give_up_place(run, i)
         hold(run, i, "paused")
+        if step.detail is not None and step.detail.until is not None:
+            set_due(run, i, step, step.detail.until, out)
     elif node.is_gated or queue_gate(run, node) is not None:
         run.touched[i] = None
         if step.detail is not None and step.detail.until is not None:

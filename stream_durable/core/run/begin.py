@@ -75,7 +75,7 @@ def _begin_step(run: Run, i: int, node: StepNode, now: int, out: Effects, ends: 
     goes_on = False
     if step is not None:
         run.touched[i] = None
-        goes_on = step.is_between_passes
+        goes_on = step.is_held_up
         step.status = READY
         if step.detail is not None:
             step.detail.held = ""

@@ -30,6 +30,7 @@ from stream_durable.core.policy import NO_RETRY
 from stream_durable.core.run import context, review
 from stream_durable.core.run.from_outside import Changed, Own
 from stream_durable.core.run.state import Requests, Run, Step
+from stream_durable.core.run.waiting import keep_keys, open_keys
 from stream_durable.core.status import Outcome
 
 #: Changes of one run, and bytes of what they have changed: all of it is loaded with the run.
@@ -54,15 +55,17 @@ def change(run: Run, message: ChangeHeld, now: int, out: Effects) -> Outcome:
     _check_room(requests, made)
     if message.context and (failure := context.put(run, message.context)) is not None:
         raise RejectedError(failure.code, failure.message)
+    run.requests = requests
     if message.input is not None:
+        keys = open_keys(run)
         run.payload += len(bytes(message.input)) - len(run.input)
         requests.input = message.input
         run.input = bytes(message.input)
+        keep_keys(run, keys)
     if own is not None:
         run.steps[i].detailed().own = own
         run.touched[i] = None
         take_over(run, i, own)
-    run.requests = requests
     requests.changes = (*requests.changes, made)
     run.payload += made.size
     requests.remember(message.id)

@@ -142,14 +142,21 @@ def may_restart(run: Run) -> bool:
 
 def end(run: Run, status: str, now: int, out: Effects) -> None:
     """Close everything open, and give the run a final status."""
-    if run.status != PENDING:
+    has_begun = run.status != PENDING
+    if has_begun:
         portions.withdraw(run)
-        for i in _every(run.graph):
-            if not run.need[i]:
-                _cancel_step(run, i, now, out)
+    for i in _every(run.graph) if run.steps or has_begun else ():
+        if (has_begun and not run.need[i]) or _is_put_back(run, i):
+            _cancel_step(run, i, now, out)
     _finish(run, status, now, out)
     # Steps were closed without being counted; what is in memory is to be what is loaded again.
     recount(run)
+
+
+def _is_put_back(run: Run, i: int) -> bool:
+    """Return whether a step was reset, and has not begun again."""
+    step = run.steps.get(i)
+    return step is not None and step.status == PENDING and not run.graph.is_helper(i)
 
 
 def _every(graph: Graph) -> Iterable[int]:
@@ -252,7 +259,7 @@ def _cancel_step(run: Run, i: int, now: int, out: Effects) -> None:
     step = begun_step(run, i)
     if step.status in STEP_ENDED:
         return
-    was_begun = step.status != PENDING or step.is_between_passes
+    was_begun = step.status != PENDING or step.is_held_up
     stop_step(run, i, step, out)
     if step.status == HELD and run.requests is not None:
         run.requests.held -= 1

@@ -231,9 +231,7 @@ def plant(graph: Grown, i: int, made: Graft) -> int:
 def item_of(run: Run, i: int) -> Raw | None:
     """Return the item of a member."""
     owner = run.graph.owner(i)
-    if owner < 0:
-        return None
-    made = graft_of(run, owner)
+    made = None if owner < 0 else graft_of(run, owner)
     if made is None:
         return None
     position = i - run.graph.members[owner][0]
@@ -324,9 +322,19 @@ def admit(run: Run, m: int, owner: int) -> bool:
 
 def give_up_place(run: Run, m: int) -> None:
     """Count a begun member as not begun: it is held until the run continues."""
-    owner = run.graph.owner(m)
-    if owner >= 0 and owner in run.open and is_counted(run, owner):
-        run.open[owner].running -= 1
+    _count_begun(run, m, -1)
+
+
+def take_back_place(run: Run, m: int) -> None:
+    """Count such a member as begun, after its time: a person decides about it."""
+    _count_begun(run, m, 1)
+
+
+def _count_begun(run: Run, m: int, change: int) -> None:
+    opened = run.open.get(run.graph.owner(m))
+    if opened is not None and is_counted(run, run.graph.owner(m)):
+        opened.running += change
+        opened.held.discard(m)
 
 
 def member_ended(

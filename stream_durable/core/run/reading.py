@@ -13,7 +13,7 @@ from stream_durable.core.ids import channel_id
 from stream_durable.core.messages import EventGiven, EventReacted, ReadClosed, ReadOpened
 from stream_durable.core.names import beside_name
 from stream_durable.core.run.state import Requests, Run
-from stream_durable.core.run.waiting import event_key
+from stream_durable.core.run.waiting import event_key, forget_key
 
 
 def ordinal_of(run: Run) -> int:
@@ -24,6 +24,8 @@ def ordinal_of(run: Run) -> int:
 def register(run: Run, since: int, out: Effects) -> Failure | None:
     """Register all reactions for events since a time, or return the fault of a key."""
     requests = run.requests = run.requests or Requests()
+    for node in run.graph.beside.values():
+        forget_key(run, node)
     try:
         channels = list(_channels(run))
     except RejectedError as error:

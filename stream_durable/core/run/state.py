@@ -147,10 +147,12 @@ class Step:
         self.detail: Detail | None = None
 
     @property
-    def is_between_passes(self) -> bool:
-        """Whether the function has waited, and is to go on as soon as it may."""
+    def is_held_up(self) -> bool:
+        """Whether the step has begun, and makes its next attempt or pass as soon as it may."""
         detail = self.detail
-        return self.status == PENDING and detail is not None and detail.inside is not None
+        if self.status != PENDING or detail is None:
+            return False
+        return detail.inside is not None or self.attempt > detail.first
 
     def detailed(self) -> Detail:
         """Return the detail for writing."""
@@ -211,6 +213,8 @@ class Requests(msgspec.Struct, omit_defaults=True):
     #: What people changed, oldest first, and the input since.
     changes: tuple[Changed, ...] = ()
     input: OptionalRaw = None
+    #: The keys of waits and reactions that had begun before the input had another one, by name.
+    keys: dict[str, str] = {}
     #: That somebody has looked at the failed run, since the latest retry.
     reviewed: Request | None = None
 

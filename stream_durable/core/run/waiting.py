@@ -27,6 +27,7 @@ from stream_durable.core.format import TAKE
 from stream_durable.core.ids import ID_BYTES_MAX, byte_length, channel_id, fits
 from stream_durable.core.lifecycle import STEP_WAITING
 from stream_durable.core.messages import TakeOpened, WaitClosed, WaitOpened
+from stream_durable.core.names import beside_name
 from stream_durable.core.run.cause import Cause
 from stream_durable.core.run.children import ask_for_child, begin_child, cancel_child
 from stream_durable.core.run.from_outside import Sent
@@ -35,7 +36,7 @@ from stream_durable.core.run.outside import begin_token, time_is_over
 from stream_durable.core.run.questions import ask, cause_of_question
 from stream_durable.core.run.say import say_step, set_due
 from stream_durable.core.run.sleeping import begin_sleep, say_moment
-from stream_durable.core.run.state import End, Run, Step
+from stream_durable.core.run.state import End, Requests, Run, Step
 from stream_durable.core.run.values import root_value
 from stream_durable.core.status import COMPLETED, FAILED, WAITING
 
@@ -148,7 +149,12 @@ def all_signals_output(node: SignalNode, found: Mapping[str, KeptSignal]) -> byt
 
 
 def event_key(run: Run, node: EventNode | BesideNode) -> str:
-    """Read the correlation key of a wait or reaction from the run's input or an output."""
+    """Read the correlation key of a wait or reaction from the run's input or an output.
+
+    After a change of the input a begun wait keeps its key.
+    """
+    if run.requests is not None and (kept := run.requests.keys.get(_key_name(node))) is not None:
+        return kept
     try:
         if node.key.startswith("="):
             # Of a wait inside a step, whose function has the key itself.
@@ -169,6 +175,36 @@ def event_key(run: Run, node: EventNode | BesideNode) -> str:
     if "\x00" in key:
         raise RejectedError("bad_key", f"the key at {node.key!r} holds a NUL character")
     return key
+
+
+def open_keys(run: Run) -> dict[str, tuple[EventNode | BesideNode, str]]:
+    """Return the begun event waits and reactions, with their keys, by name."""
+    found: dict[str, tuple[EventNode | BesideNode, str]] = {}
+    for i in sorted(run.waiting):
+        if type(node := run.graph.nodes[i]) is EventNode:
+            found[_key_name(node)] = (node, _shown_key(run, node))
+    for beside in run.graph.beside.values() if run.requests is not None and run.requests.reads else ():
+        if beside.on == "event":
+            found[_key_name(beside)] = (beside, _shown_key(run, beside))
+    return found
+
+
+def keep_keys(run: Run, before: Mapping[str, tuple[EventNode | BesideNode, str]]) -> None:
+    """Keep the keys of begun waits and reactions after a change of the input."""
+    for name, (node, key) in before.items():
+        if _shown_key(run, node) != key:
+            run.requests = run.requests or Requests()
+            run.requests.keys[name] = key
+
+
+def forget_key(run: Run, node: EventNode | BesideNode) -> None:
+    """Read the key of a wait or reaction again at the next beginning."""
+    if run.requests is not None:
+        run.requests.keys.pop(_key_name(node), None)
+
+
+def _key_name(node: EventNode | BesideNode) -> str:
+    return beside_name(node.name) if isinstance(node, BesideNode) else node.name
 
 
 def _begin_signal(
@@ -222,6 +258,7 @@ def note_sent(step: Step, sent: tuple[Sent, ...]) -> None:
 def _begin_event(
     run: Run, i: int, step: Step, node: EventNode, now: int, out: Effects, ends: list[End]
 ) -> None:
+    forget_key(run, node)
     try:
         key = event_key(run, node)
     except RejectedError as error:
@@ -266,7 +303,7 @@ def _is_undone(run: Run) -> bool:
     return run.failure is not None and (request is None or request.compensate)
 
 
-def _shown_key(run: Run, node: EventNode) -> str:
+def _shown_key(run: Run, node: EventNode | BesideNode) -> str:
     try:
         return event_key(run, node)
     except RejectedError:

@@ -96,8 +96,11 @@ def fire(schedule: Schedule, moment: int, cause: Cause, run: str, now: int, out:
 
 
 def start_queued(schedule: Schedule, now: int, out: Effects) -> None:
-    """Start what was queued longest, once nothing of the schedule is under way."""
-    if schedule.off is not None or schedule.under_way():
+    """Start what was queued longest, if nothing of the schedule is under way, or its runs may overlap now."""
+    if schedule.off is not None:
+        return
+    others = len(schedule.under_way())
+    if others and (_plan(schedule).overlap != "allow" or others >= OPEN_MAX):
         return
     if waiting := schedule.queued("time"):
         one = waiting[0]

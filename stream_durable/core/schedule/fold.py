@@ -232,6 +232,8 @@ def _changed(schedule: Schedule, before: Plan | None, now: int, out: Effects) ->
     assert after is not None
     if before is None or before.rule != after.rule:
         planning.begin_again(schedule, now, out)
+    # Where runs may overlap from now on, what was queued before starts, one by one.
+    firing.start_queued(schedule, now, out)
 
 
 def _check_name(name: str) -> None:
