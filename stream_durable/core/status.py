@@ -39,7 +39,8 @@ _OVER: Final = _STOPPED | {HELD}
 #: The legal moves of a step, by status. A reset step begins at `pending` again from any status; only a group
 #: is reopened from its end.
 STEP_MOVES: Final[Mapping[str, frozenset[str]]] = {
-    PENDING: frozenset({READY, RUNNING, WAITING, SKIPPED, CANCELLED}),
+    # Out of time for all its passes, one that is to go on has failed.
+    PENDING: frozenset({READY, RUNNING, WAITING, HELD, FAILED, SKIPPED, CANCELLED}),
     READY: _OVER | {RUNNING, WAITING, RETRYING},
     RUNNING: _OVER | {READY, WAITING, RETRYING},
     # A step that waits inside its function goes on, or is held like one that begins.

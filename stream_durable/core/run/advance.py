@@ -140,6 +140,9 @@ def _hold(
     if step.status == HELD:
         return
     _leave(run, i, step, FAILED, now, out, ends, was_begun=was_begun)
+    if not was_begun:
+        # Out of time between two passes.
+        groups.keep_place(run, i)
     review.hold(run, i, step, failure, now, out)
     if i in run.open or i in run.graph.members:
         groups.close(run, i, step, ends)

@@ -58,6 +58,7 @@ def change(run: Run, message: ChangeHeld, now: int, out: Effects) -> Outcome:
         run.payload += len(bytes(message.input)) - len(run.input)
         requests.input = message.input
         run.input = bytes(message.input)
+        run.items = None
     if own is not None:
         run.steps[i].detailed().own = own
         run.touched[i] = None

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import assert_never
 
 import msgspec
-from msgspec import Raw
 
 from stream_durable.core.definition.graph import Grown
 from stream_durable.core.definition.nodes import (
@@ -228,27 +227,6 @@ def plant(graph: Grown, i: int, made: Graft) -> int:
     return graph.graft(i, names, nodes, after)
 
 
-def item_of(run: Run, i: int) -> Raw | None:
-    """Return the item of a member."""
-    owner = run.graph.owner(i)
-    if owner < 0:
-        return None
-    made = graft_of(run, owner)
-    if made is None:
-        return None
-    position = i - run.graph.members[owner][0]
-    if made.steps:
-        return made.steps[position].item
-    if run.items is None:
-        run.items = {}
-    items = run.items.get(owner)
-    if items is None:
-        node = run.graph.nodes[owner]
-        assert type(node) is EachNode
-        items = run.items[owner] = items_at(node.over, root_value(run, root_of(node.over)))
-    return items[position]
-
-
 def graft_of(run: Run, i: int) -> Graft | None:
     """Return the additions of members to a step."""
     step = run.steps.get(i)
@@ -327,6 +305,15 @@ def give_up_place(run: Run, m: int) -> None:
     owner = run.graph.owner(m)
     if owner >= 0 and owner in run.open and is_counted(run, owner):
         run.open[owner].running -= 1
+
+
+def keep_place(run: Run, m: int) -> None:
+    """Count a member without a place as begun: it is held for a person, and its place with it."""
+    owner = run.graph.owner(m)
+    if owner >= 0 and owner in run.open and is_counted(run, owner):
+        opened = run.open[owner]
+        opened.held.discard(m)
+        opened.running += 1
 
 
 def member_ended(
