@@ -53,6 +53,9 @@ class Detail(msgspec.Struct, omit_defaults=True):
 
     #: The attempt from which retries are counted: the step was begun anew with it.
     first: int = 1
+    #: The attempt from which values inside the step count, where a person began it again with all it had
+    #: kept; 0: `first`.
+    kept_since: int = 0
     #: When the step's total time is over.
     until: int | None = None
     #: Why a step that could begin has not: `paused`, `group`, `section`, `line` or `gate`.
