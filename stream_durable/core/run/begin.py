@@ -24,7 +24,7 @@ from stream_durable.core.status import FAILED, PENDING, READY
 
 def begin_each(run: Run, ready: list[int], now: int, out: Effects, ends: list[End]) -> None:
     """Begin steps without open dependencies."""
-    is_paused = run.requests is not None and run.is_paused
+    is_paused = run.requests is not None and run.begins_nothing
     for i in ready:
         graph = run.graph
         if is_paused and not graph.is_helper(i):

@@ -313,8 +313,13 @@ class Run:
 
     @property
     def is_paused(self) -> bool:
-        """Whether no step may begin."""
+        """Whether the run is paused."""
         return self.requests is not None and self.requests.pause is not None
+
+    @property
+    def begins_nothing(self) -> bool:
+        """Whether no step may begin. On its way to an end, a paused run goes all of the way."""
+        return self.is_paused and self.failure is None and self.cancel_request is None
 
     def queue_of(self, function: StepNode) -> str:
         """Return the queue for a function: the run's, unless the function names another."""
