@@ -56,9 +56,9 @@ _complaints: Final = _Complaints()
 class Admin(AdminClient):
     """An admin client for repeated queries about topics, with the cause of failures."""
 
-    def __init__(self, settings: KafkaSettings, client: str) -> None:
-        """Connect when first asked."""
-        super().__init__(heard(settings, config(settings, client)))
+    def __init__(self, settings: KafkaSettings, client: str, **ours: Any) -> None:
+        """Connect when first asked; `ours` as in `config`."""
+        super().__init__(heard(settings, config(settings, client, **ours)))
 
     def list_topics(self, *arguments: Any, **options: Any) -> Any:
         """Return the cluster's metadata."""
