@@ -77,7 +77,9 @@ def config(settings: KafkaSettings, client: str, **ours: Any) -> dict[str, Any]:
         "bootstrap.servers": settings.bootstrap,
         "client.id": client,
         "retry.backoff.ms": 50,
-        "reconnect.backoff.ms": 500,
+        # For half of this, no second connection is begun after the first: a new client waits for it, and its
+        # first record or its group with it.
+        "reconnect.backoff.ms": 20,
         "reconnect.backoff.max.ms": 500,
         "socket.keepalive.enable": True,
         # A request behind another one would wait for the answer to that one's packet.
