@@ -68,7 +68,8 @@ class Topics:
         """Ask nothing yet."""
         self._settings = settings
         self._queues = queues
-        self._admin = Admin(settings.kafka, _CLIENT)
+        # Often the first to ask a cluster that is being started.
+        self._admin = Admin(settings.kafka, _CLIENT, reconnect_backoff_max_ms=100)
         self._wanted: list[Wanted] = []
         self._found: dict[str, Found] = {}
         self._broker_count = 0
