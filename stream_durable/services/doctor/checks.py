@@ -18,7 +18,7 @@ from stream_durable.explain.stopped import Behind, LogLost, NoOwner
 from stream_durable.ports import RunSummary, TimerRow
 from stream_durable.services.doctor.finding import CheckName, Finding
 from stream_durable.services.doctor.seen import ROWS_MAX, Seen
-from stream_durable.services.status import STANDS_MS, Readers
+from stream_durable.services.status import STANDS_MS, Readers, unserved
 from stream_durable.wire.topics import DEAD, full_name
 
 #: Clocks may differ by so much: timers are put on the log a little early or late, which is harmless.
@@ -220,9 +220,11 @@ def _queues(seen: Seen) -> Iterator[Finding]:
             continue
         waiting = [counted(backlog, "command")] if backlog else []
         waiting += [counted(needed[queue], "open run")] if needed[queue] else []
-        cause = f"no worker serves it, and it is needed: {', '.join(waiting)}"
-        remedy = f"start one: `stream-durable worker APP --queue {queue}`"
-        yield Finding("queues", "problem", f"queue {queue}", cause, remedy)
+        lost = max((one for one in seen.workers if one.load(queue)), key=lambda one: one.seen, default=None)
+        need = f"it is needed: {', '.join(waiting)}"
+        concern = unserved(queue, readers, need, "" if lost is None else lost.name)
+        thing, _, cause = concern.what.partition(": ")
+        yield Finding("queues", "problem", thing, cause, concern.remedy)
     for queue, paused in sorted(seen.paused.items()):
         pause = paused.pause
         cause = f"is paused for {length(seen.now - pause.at)}{named(pause.by, pause.reason)}"
