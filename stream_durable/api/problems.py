@@ -166,9 +166,7 @@ def _otherwise(status: HTTPStatus) -> str:
 
 
 def _divided(code: str, text: str, otherwise: str) -> tuple[str, str]:
-    """Return cause and remedy: our texts give the remedy after the last colon, but for those of a value that
-    does not fit, where a field comes before it.
-    """
+    """Return cause and remedy: the remedy comes after the last colon, except for unfit values."""
     if code.startswith(_UNFIT):
         return text, otherwise
     cause, colon, remedy = text.rpartition(": ")

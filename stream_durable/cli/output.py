@@ -100,7 +100,7 @@ def show_one(row: Row, output: Format) -> None:
 
 
 def show_facts(row: Row, leave_out: Collection[str] = ()) -> None:
-    """Print one object for people: a line for each field that says something."""
+    """Print one object for people: a line for each field with a value."""
     for name, value in row.items():
         if name not in leave_out and (text := cell_text(value)) not in _NOTHING:
             typer.echo(f"{name.replace('_', ' '):<12} {text}")

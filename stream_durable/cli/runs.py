@@ -201,7 +201,7 @@ def watch(run: RunId, output: Output = Format.TABLE) -> None:
 def show_run(run: RunId, output: Output = Format.TABLE) -> None:
     """Show a run and the state of each step and reaction.
 
-    The table counts those members of a large group that completed or are to begin; `--output json` has all.
+    The table counts completed and pending members of a large group; `--output json` has all.
 
     Example: `stream-durable runs show order-42`
     """

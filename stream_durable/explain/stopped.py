@@ -243,7 +243,7 @@ class GateAsked(Reason, code="gate_asked", word="Blocked", check="gate"):
 
 @dataclass(frozen=True, kw_only=True)
 class NoWorker(Reason, code="no_worker", word="Blocked", check="worker"):
-    """The command waits on a queue that no worker reads. Known losses say that one may be about to return."""
+    """The command waits on a queue without a reader. After known losses a worker may be about to return."""
 
     queue: str
     topic: str

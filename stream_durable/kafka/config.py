@@ -32,7 +32,7 @@ _VAGUE: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, 
 #: A complaint that is older says nothing about a call that has failed now.
 _COMPLAINT_SECONDS: Final = 30.0
 #: The duration differs each time, but equal problems must have equal texts.
-_DURATION: Final = re.compile(r" \((?:after \d+ms in state|\d+ identical error)[^)]*\)")
+_DURATION: Final = re.compile(r" \((?:after \d+ms in state|\d+ identical error)(?:[^()]|\([^()]*\))*\)")
 
 
 class _Complaints:

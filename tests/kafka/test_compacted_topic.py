@@ -7,6 +7,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 
 from stream_durable.kafka.compacted import CompactedTopic
+from stream_durable.kafka.lives import Kept
 from stream_durable.settings import KafkaSettings
 
 
@@ -28,7 +29,8 @@ class Starting:
 
 async def test_a_broker_that_has_not_taken_the_partition_up_is_asked_again() -> None:
     topic = CompactedTopic(KafkaSettings(), "sd", "definitions", lambda _: None, client="test")
-    topic._consumer = consumer = Starting()  # type: ignore[assignment]
+    consumer = Starting()
+    topic._consumer = Kept(lambda: consumer)  # type: ignore[assignment, return-value]
 
     await topic.catch_up()
     await topic.close()

@@ -195,10 +195,9 @@ class Gate:
             self.is_touched = True
 
     def _refund(self, wanted: int, since: int, now: int) -> int:
-        """Return how much of a passage's use may be given back, and note it.
+        """Return the refundable part of a passage's use, and note the refund.
 
-        What was in use when least of the rate was, since that passage: the rest is used up, whatever the call
-        has cost, and giving it back would let more pass than the rate says.
+        That is the least use of the rate since the passage: a refund of more would exceed the rate.
         """
         used = [low for at, low in self.lows if at > since]
         given = min(wanted, max(0, self.full - now * _NANO), *used[:1])

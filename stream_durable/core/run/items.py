@@ -1,4 +1,4 @@
-"""The item of a member that was made for one."""
+"""The items of group members."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stream_durable.core.run.values import root_value
 
 
 def item_of(run: Run, i: int) -> Raw | None:
-    """Return the item of a member; refuse one that a person has taken out of the input since."""
+    """Return the item of a member; refuse an item removed from the input since."""
     owner = run.graph.owner(i)
     if owner < 0:
         return None

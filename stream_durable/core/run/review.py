@@ -99,6 +99,6 @@ def held_steps(run: Run) -> list[int]:
 
 
 def is_held(run: Run, name: str) -> bool:
-    """Return whether a run has a step of this name that is held."""
+    """Return whether a step of this name is held."""
     step = run.steps.get(run.graph.index.get(name, -1))
     return step is not None and step.status == HELD
