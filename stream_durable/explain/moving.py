@@ -74,12 +74,20 @@ class Running(Reason, code="running", word="Running", check="worker"):
 class Stopping(Reason, code="stopping", word="Running", check="worker"):
     """An attempt was asked to stop; the answer decides."""
 
+    #: Empty: no worker has said that it has begun.
     worker: str
+    queue: str = ""
 
     def text(self, subject: str, at: Times) -> str:
         """Return the sentence."""
-        limit = "" if self.until is None else f" by {at.soon(self.until)}"
-        return f"{subject} was asked to stop; {self.worker or 'its worker'} has to answer{limit}"
+        if self.worker:
+            limit = "" if self.until is None else f" by {at.soon(self.until)}"
+            return f"{subject} was asked to stop; {self.worker} has to answer{limit}"
+        limit = "" if self.until is None else f", or it counts as stopped at {at.soon(self.until)}"
+        return (
+            f"{subject} was asked to stop, and no worker has said that it began; a worker of queue "
+            f"{self.queue} answers when it reads that{limit}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,7 @@ from stream_durable.core.status import (
     COMPLETED,
     FAILED,
     PENDING,
+    RUNNING,
     SKIPPED,
     STEP_ENDED,
 )
@@ -134,7 +135,8 @@ def _under_way(seen: Snapshot, i: int, step: Step, cause: Cause) -> Reason:
             total = len(run.graph.members.get(i, ()))
             return moving.Members(since=moment(step.started), done=total - run.open[i].left, total=total)
         case "answer":
-            return moving.Stopping(until=moment(step.due), worker=step.worker or "")
+            worker = (step.worker or "") if step.status == RUNNING else ""
+            return moving.Stopping(until=moment(step.due), worker=worker, queue=queue_of(run, i))
         case "retry":
             coming, attempts = attempt_number(run, i, step)
             return waiting.Retry(

@@ -38,10 +38,10 @@ from stream_durable.worker.leases import Leases
 from stream_durable.worker.logs import WRITER, keeping_of, listen_on
 from stream_durable.worker.making import Making
 from stream_durable.worker.offsets import DoneOffsets
-from stream_durable.worker.passes import JobKeeper, Passes
+from stream_durable.worker.passes import JobKeeper, Passes, close
 from stream_durable.worker.places import Line, Places
 from stream_durable.worker.reports import Reports
-from stream_durable.worker.tasks import Tasks
+from stream_durable.worker.tasks import Tasks, is_running
 from stream_durable.worker.threads import WorkerExhaustedError
 
 #: After so many attempts that did not wait, or so long, the loop gets its turn: reports go out then.
@@ -135,6 +135,9 @@ class Attempts:
 
     def _enter(self, job: Job, line: Line) -> None:
         job.clock, job.line, job.keeping, job.signs = self.clock, line, self._keeping, self.signs
+        if job.is_cancelled:
+            self._drop(job)
+            return
         line.add(job)
         # With all tasks at work the next one that is free takes it.
         if self._tasks.next is None and self.places.may_begin(job):
@@ -182,10 +185,16 @@ class Attempts:
             job.marks.append((offsets, offset))
         if job is not None and not job.is_cancelled:
             job.is_cancelled = True
-            if job.following is not None:
-                job.following.is_cancelled, job.following.must_answer = True, job.must_answer
+            following = job.following
+            if following is not None:
+                following.is_cancelled, following.must_answer = True, job.must_answer
             # A thread cannot be stopped, and an answer that is waited for is the one it comes to.
-            if job.task is not None and not (job.must_answer and job.is_in_thread):
+            if job.task is None:
+                # Its turn may be far: the queue is paused, or what runs takes long.
+                job.line.keep(lambda one: one is not job)
+                job.marks += [] if following is None else following.marks
+                self._drop(job)
+            elif not (job.must_answer and job.is_in_thread):
                 job.task.cancel()
 
     def leave(self, offsets: DoneOffsets, reply_to: Callable[[], int | None]) -> int:
@@ -276,10 +285,6 @@ class Attempts:
             if self._tasks.next is None and self.places.count:
                 self._tasks.begin()
             try:
-                if job.is_cancelled:
-                    del self._jobs[job.key]
-                    self._drop(job)
-                    continue
                 is_clean = await self._attempt(job, task)
             finally:
                 self.places.leave(job)
@@ -316,7 +321,7 @@ class Attempts:
             else:
                 raise
         except BaseException as error:
-            if isinstance(error, GeneratorExit) and not _is_running(task):
+            if isinstance(error, GeneratorExit) and not is_running(task):
                 # The loop is taken down, and this with it.
                 raise
             # `sys.exit()` in a step is the step's failure, and so is whatever else it raises.
@@ -339,7 +344,6 @@ class Attempts:
                 task.uncancel()
             # With an answer that is waited for, what came out all the same counts.
             if not job.must_answer or end is None:
-                del self._jobs[job.key]
                 self._drop(job)
                 return
         assert end is not None, "only a cancelled attempt ends without a word"
@@ -372,6 +376,8 @@ class Attempts:
 
     def _drop(self, job: Job) -> None:
         """Let a cancelled attempt be over, with a word if somebody waits for it."""
+        del self._jobs[job.key]
+        close(job)
         self._metrics.count_attempts("cancelled")
         if job.must_answer:
             self._say(job, cancelled(self.who(job)), job.done)
@@ -390,10 +396,3 @@ class Attempts:
 
     def _say(self, job: Job, message: AttemptMessage, then: Callable[[], None]) -> None:
         self._reports.add(job.partition, message, then)
-
-
-def _is_running(task: asyncio.Task[None]) -> bool:
-    try:
-        return asyncio.current_task() is task
-    except RuntimeError:
-        return False

@@ -53,3 +53,11 @@ class Tasks:
         self._tasks.discard(task)
         if self.next is task:
             self.next = None
+
+
+def is_running(task: asyncio.Task[None]) -> bool:
+    """Return whether a task is the one that runs now; False where no loop turns."""
+    try:
+        return asyncio.current_task() is task
+    except RuntimeError:
+        return False

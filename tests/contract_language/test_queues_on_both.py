@@ -67,6 +67,35 @@ async def test_time_outs_of_runs_go_on_while_a_queue_is_paused(engine: Engine) -
     assert engine.calls("post") == 1
 
 
+async def test_a_run_that_owes_a_compensation_ends_at_once_when_cancelled(engine: Engine) -> None:
+    flow = Workflow("flow")
+
+    @flow.step
+    def reserve() -> str:
+        return "reserved"
+
+    @reserve.compensate
+    def release() -> None: ...
+
+    @flow.step(after=reserve, queue="mail")
+    def post() -> str:
+        return "sent"
+
+    @post.compensate
+    def revoke() -> None: ...
+
+    warm = await engine.start(flow, id="warm")
+    await engine.until(warm, "completed")
+    await engine.pause_queue("mail")
+    run = await engine.start(flow, id="run")
+    await engine.until(run, "running")
+    await engine.until_idle()
+    await run.cancel(compensate=True)
+    await engine.until_idle()
+    assert (run.status, run.step("post").status) == ("compensated", "cancelled")
+    assert (engine.calls(post), engine.calls(release), engine.calls(revoke)) == (1, 1, 0)
+
+
 async def test_a_retried_attempt_waits_too(engine: Engine) -> None:
     flow = Workflow("flow")
 

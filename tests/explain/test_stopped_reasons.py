@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from builders import Play, step, undoing
 from reasons import explain, same
 
 from stream_durable import Breaker, Context, Fail, Retry, Workflow
 from stream_durable.client.edge import Edge
 from stream_durable.client.run import RunHandle
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.messages import CancelRun
+from stream_durable.explain.explained import explain_step
+from stream_durable.explain.snapshot import Snapshot
 from stream_durable.memory.broker import Broker
 from stream_durable.memory.views import MemoryCatalogue
 from stream_durable.testing import Engine
@@ -315,6 +320,18 @@ async def test_a_run_that_waits_for_an_attempt_to_stop(engine: Engine) -> None:
         f"Running: The run is being cancelled by tom (no more) since 22:13:25; {text}",
     )
     same(await explain(run, "charge"), "stopping", f"Running: {text}")
+
+
+def test_an_attempt_that_is_asked_to_stop_before_a_worker_has_said_that_it_began() -> None:
+    play = Play(step("charge", queue="mail", compensation=undoing("charge")))
+    play.tell(CancelRun(key=play.run.id, id="cancel-1"))
+    seen = Snapshot(play.run, datetime.fromtimestamp(play.now / 1_000, UTC))
+    same(
+        explain_step(seen, "charge", UTC),
+        "stopping",
+        "Running: charge was asked to stop, and no worker has said that it began; a worker of queue mail "
+        "answers when it reads that, or it counts as stopped at 16:01:00, in 1 min.",
+    )
 
 
 async def test_a_long_attempt(engine: Engine) -> None:

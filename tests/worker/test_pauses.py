@@ -91,7 +91,28 @@ async def test_a_cancelled_attempt_of_a_paused_queue_is_never_called() -> None:
         site.ask("quick", run="gone", input="gone")
         site.cancel("quick", run="gone")
         site.ask("quick", run="kept", input="kept")
-        await site.taken("default", 2)
+        await site.taken("default", 1)
+        resume(site)
+        await site.all_done()
+        assert called == {"kept": 1}
+
+
+async def test_a_cancelled_attempt_of_a_paused_queue_answers_at_once_and_makes_room() -> None:
+    called, release = Counter[str](), asyncio.Event()
+    async with working(flow_of(called, release), concurrency=2) as site:
+        pause(site)
+        await obeyed(site, "default")
+        for run in ("gone", "gone-too"):
+            site.ask("quick", run=run, input=run)
+            site.cancel("quick", run=run, must_answer=True)
+        site.ask("quick", run="kept", input="kept")
+        ends = await site.ends(2)
+        assert [(end.key, end.failure.code) for end in ends] == [
+            ("gone", "cancelled"),
+            ("gone-too", "cancelled"),
+        ]
+        await site.taken("default", 1)
+        assert not called
         resume(site)
         await site.all_done()
         assert called == {"kept": 1}
