@@ -52,7 +52,7 @@ def print_table(console: Console, names: Sequence[str], rows: Sequence[Sequence[
 
 def _column(name: str, cells: list[Text]) -> _Column:
     head = name.replace("_", " ")
-    longest = max(map(len, (head, *cells)))
+    longest = max(len(head), *map(len, cells))
     has_spaces = any(" " in cell.plain for cell in cells)
     is_sentence = longest > (_SENTENCE_MIN if has_spaces else _WORD_MAX)
     return _Column(head, cells, longest, is_sentence)
