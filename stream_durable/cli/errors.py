@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from stream_durable.core.errors import RejectedError, StreamDurableError, TransientError
+from stream_durable.core.words import without_prefix
 
 FAILURE: Final = 1
 USAGE: Final = 2
@@ -59,6 +60,9 @@ class Commands(TyperGroup):
         """Run the command; leave with a message and the right number if it fails."""
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = without_prefix(error.message)
+            raise
         except Exception as error:
             if ctx.params.get("debug") or not _is_ours(error):
                 raise

@@ -29,6 +29,7 @@ from stream_durable.kafka.topic_rules import (
     Found,
     Wanted,
     compare,
+    counted,
     for_replicas,
     wanted,
 )
@@ -192,7 +193,7 @@ class Topics:
                 f"kafka.replication is {settings.kafka.replication}, and so many brokers answer: "
                 f"{self._broker_count}; set kafka.replication to that at most, or start more brokers",
             )
-        return TopicStep(topic.name, "create", f"{topic.partitions} partitions")
+        return TopicStep(topic.name, "create", counted(topic.partitions))
 
     def _apply(self) -> list[TopicStep]:
         steps = self._plan()
