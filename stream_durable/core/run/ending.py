@@ -154,9 +154,9 @@ def end(run: Run, status: str, now: int, out: Effects) -> None:
 
 
 def _is_put_back(run: Run, i: int) -> bool:
-    """Return whether a step was reset, and has not begun again."""
+    """Return whether a step was reset and has not begun again, or is a group reopened by a retry."""
     step = run.steps.get(i)
-    return step is not None and step.status == PENDING and not run.graph.is_helper(i)
+    return step is not None and step.status in (PENDING, RUNNING) and not run.graph.is_helper(i)
 
 
 def _every(graph: Graph) -> Iterable[int]:
