@@ -89,6 +89,12 @@ async def supervised(ground: Ground, workers: int, **settings: str) -> AsyncIter
 async def test_neighbours_of_a_step_that_blocks_the_loop_are_repeated_once(
     ground: Ground, caplog: pytest.LogCaptureFixture
 ) -> None:
+    def ended() -> list[str]:
+        return [record.getMessage() for record in caplog.records if "process.ended" in record.getMessage()]
+
+    async def both_have_ended() -> bool:
+        return len(ended()) == 2
+
     async with supervised(ground, workers=1) as scene:
         bad = await scene.client.start(blocking, id="bad")
         good = [await scene.client.start(patient, NEIGHBOURS, id=f"good-{n}") for n in range(NEIGHBOURS)]
@@ -98,6 +104,8 @@ async def test_neighbours_of_a_step_that_blocks_the_loop_are_repeated_once(
             await bad.result(timeout="120s")
         attempts = await bad.attempts("blocks")
         losses = await scene.instance.value("select max(losses) from step")
+        # A worker says that it was blocked before it ends.
+        await eventually(both_have_ended, "both workers have ended", seconds=SECONDS)
     calls = scene.calls()
     # The second attempt waits until its neighbours have ended, and begins alone.
     assert all(calls[f"good-{n}", 1] <= 2 for n in range(3)), calls
@@ -113,9 +121,7 @@ async def test_neighbours_of_a_step_that_blocks_the_loop_are_repeated_once(
         ("bad", "blocks", 2),
     ]
     assert "blocking.py" in blocked[0]["stack"][0]
-    ended = [record.getMessage() for record in caplog.records if "process.ended" in record.getMessage()]
-    assert len(ended) == 2
-    for n, line in enumerate(ended, 1):
+    for n, line in enumerate(ended(), 1):
         assert "code=70" in line
         assert f"attempts=['bad/blocks/{n}'" in line
     assert [one["returned"] for one in scene.logged("attempt.abandoned")] == [3, 0]
