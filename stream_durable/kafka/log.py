@@ -237,7 +237,7 @@ class GroupLog:
             self._consumer.close()
 
     def _join_again(self, reason: str) -> None:
-        """Go on with another client; the group assigns our partitions again, to us or to others."""
+        """Go on with another client; the group assigns the partitions again."""
         if gone := self._given | self._adopted:
             self._tell(Revoked(tuple(gone)))
         self._given, self._adopted, self._fetching, self._paused = set(), set(), set(), set()

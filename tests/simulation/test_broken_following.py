@@ -11,12 +11,12 @@ from stream_durable.ports import Record
 
 
 def test_records_that_overtake_others_during_a_commit_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    apply = Reconciler._apply_whole
+    apply = Reconciler._apply
 
     async def always(self: Reconciler, records: list[Record], *, follows: bool) -> None:
         await apply(self, records, follows=True)
 
-    monkeypatch.setattr(Reconciler, "_apply_whole", always)
+    monkeypatch.setattr(Reconciler, "_apply", always)
 
     found(20, by="everything_has_ended")
 

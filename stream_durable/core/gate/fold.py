@@ -52,11 +52,11 @@ def ask(gate: Gate, message: PlaceAsked, now: int, out: Effects) -> Outcome:
         if turn == place.turn:
             if key in gate.waiting:
                 return Outcome.DUPLICATE
-            gate.heed(message.limits, message.keys)
+            gate.heed(message.limits, message.keys, now)
             _give(gate, key, place, out)
             return Outcome.APPLIED
         gate.leave(key)
-    gate.heed(message.limits, message.keys)
+    gate.heed(message.limits, message.keys, now)
     gate.wait(
         key,
         Place(turn, gate.next_ordinal(), now, message.share, message.priority, message.units),
@@ -128,7 +128,7 @@ def fire(gate: Gate | Breaker, message: GateTimerFired, now: int, out: Effects) 
 
 def _settle(gate: Gate, now: int, out: Effects) -> Outcome:
     gate.is_touched = True
-    gate.settle()
+    gate.settle(now)
     _let_pass(gate, now, now, out)
     return Outcome.APPLIED
 

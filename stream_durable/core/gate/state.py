@@ -101,13 +101,13 @@ class Gate:
         ]
         heapify(self._leases)
 
-    def heed(self, asked: GateLimits, keys: KeysChange | None) -> None:
+    def heed(self, asked: GateLimits, keys: KeysChange | None, now: int) -> None:
         """Go by the limits of a request to pass."""
         is_news = keys is not None and keys.is_after(self.keys)
         if asked != self.asked or is_news:
             self.asked, self.keys = asked, keys if is_news else self.keys
             self.is_touched = True
-            self.settle()
+            self.settle(now)
 
     def forget(self) -> None:
         """Forget all about a key that nobody uses."""
@@ -116,13 +116,22 @@ class Gate:
         self.settle()
         self.line.forget()
 
-    def settle(self) -> None:
-        """Compute the limits in force from those asked for and those changed."""
-        limits = self.asked
+    def settle(self, now: int | None = None) -> None:
+        """Compute the limits in force from those asked for and those changed.
+
+        After a change of the rate, at this time, earlier passages get no refund.
+        """
+        before, limits = self.limits, self.asked
         if self.keys is not None and self.keys.change is not None:
             limits = self.keys.change.applied(limits)
         self.limits = limits if self.change is None else self.change.applied(limits)
         self.line.weights = self.limits.weights
+        if (
+            now is not None
+            and self.inside
+            and (before.rate, before.rate_ms) != (self.limits.rate, self.limits.rate_ms)
+        ):
+            self.lows = [(now + 1, 0)]
 
     def next_ordinal(self) -> int:
         """Return the number of a new place."""
@@ -218,7 +227,7 @@ class Gate:
         low = max(0, self.full - now * _NANO)
         while self.lows and self.lows[-1][1] >= low:
             self.lows.pop()
-        self.lows.append((now, low))
+        self.lows.append((max(now, self.lows[-1][0]) if self.lows else now, low))
         if len(self.lows) > LOWS_MAX:
             (_, least), (at, _), *left = self.lows
             self.lows = [(at, least), *left]
