@@ -27,7 +27,7 @@ from stream_durable.kafka.traffic import KafkaTraffic
 from stream_durable.ports import PlacingPublisher
 from stream_durable.postgres.views import PostgresViews
 from stream_durable.running import with_running
-from stream_durable.settings import Settings, check_safety, describe
+from stream_durable.settings import Settings, check_safety, masked
 from stream_durable.wire.tokens import Tokens
 
 
@@ -64,7 +64,7 @@ async def client_ports(
     events = KafkaRunEvents(settings.kafka, settings.prefix, client=name)
     blobs = KafkaBlobs(settings.kafka, settings.prefix, publisher, client=name)
     control = KafkaControl(settings.kafka, settings.prefix, client=name)
-    shown = {row.path: row.value for row in describe(settings)}
+    shown = masked(settings)
     where = f"Kafka at {shown['kafka.bootstrap']}, Postgres at {shown['postgres.dsn']}"
     try:
         yield Ports(

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from stream_durable.core.errors import RejectedError
-from stream_durable.settings import Settings, describe
+from stream_durable.settings import Settings, masked
+from stream_durable.settings.tree import DEFAULTS
 
 HOME: Final = Path(".durable")
 _FILE: Final = "running.json"
@@ -85,7 +86,7 @@ def is_configured(settings: Settings, path: str) -> bool:
 
 def configured(settings: Settings) -> set[str]:
     """Return the paths of the settings without default values."""
-    return {row.path for row in describe(settings) if not row.is_default}
+    return {path for path in masked(settings) if settings.origin(path) not in DEFAULTS}
 
 
 def _running(home: Path) -> dict[str, str]:

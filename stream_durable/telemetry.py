@@ -222,11 +222,17 @@ OFFSETS_REFUSED: Final = LogEvent(
 COMMAND_REJECTED: Final = LogEvent(
     "command.rejected", "error", "queue partition offset reason", "A worker cannot run a record of its queue."
 )
+ATTEMPT_ANNOUNCED: Final = LogEvent(
+    "attempt.announced",
+    "info",
+    "run step attempt",
+    "A worker that was lost had perhaps begun this attempt; it is called under a lease, and a loss counts.",
+)
 ATTEMPT_SUSPECTED: Final = LogEvent(
     "attempt.suspected",
     "warning",
     "run step attempt losses",
-    "A worker was lost during this attempt; it is repeated under a lease, and another loss counts.",
+    "Workers were lost during this attempt, `losses` of them counted; it is repeated under a lease.",
 )
 ATTEMPT_FAILED: Final = LogEvent(
     "attempt.failed",

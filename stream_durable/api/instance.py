@@ -16,7 +16,7 @@ from stream_durable.api.problems import documented
 from stream_durable.api.shapes import many, model, shape
 from stream_durable.api.shown import plain
 from stream_durable.api.world import TheWorld
-from stream_durable.client import Deployment, Flow, RunEntry, RunFilter, RunStatuses
+from stream_durable.client import Deployment, Flow, RunEntry, RunFilter, RunStatuses, WorkerState
 from stream_durable.client.attention import Attention
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.moments import moment
@@ -139,7 +139,8 @@ async def get_dead(
 @router.get("/status", response_model=shape(StatusShown), tags=["instance"])
 async def get_status(world: TheWorld, caller: TheCaller) -> Response:
     """Return partitions, readers and queues with lag and owners, and the problems for a person."""
-    return caller.answer(_status(await world.status(), world.settings.prefix))
+    workers = await world.client.workers()
+    return caller.answer(_status(await world.status(), workers, world.settings.prefix))
 
 
 @router.get("/overview", response_model=Overview, tags=["instance"])
@@ -156,7 +157,7 @@ async def get_overview(world: TheWorld, caller: TheCaller) -> Response:
         | {"deployments": await client.deployments(DEPLOYED_SINCE)}
         | {
             "inputs": len(inputs.inputs),
-            "concerns": concerns(found),
+            "concerns": concerns(found, await client.workers()),
             "gates": list(map(gate_shown, found.gates)),
         }
     )
@@ -200,7 +201,7 @@ async def get_settings(world: TheWorld, caller: TheCaller) -> Response:
     return caller.answer({"settings": list(describe(world.settings))})
 
 
-def _status(found: Status, prefix: str) -> StatusShown:
+def _status(found: Status, workers: list[WorkerState], prefix: str) -> StatusShown:
     topic = full_name(prefix, INBOX)
     return StatusShown(
         moment(found.at),
@@ -218,7 +219,7 @@ def _status(found: Status, prefix: str) -> StatusShown:
         [_readers(queue, readers) for queue, readers in found.queues.items()],
         list(map(gate_shown, found.gates)),
         found.dead,
-        concerns(found),
+        concerns(found, workers),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from stream_durable.core.errors import RejectedError, StreamDurableError, TransientError
+from stream_durable.core.words import without_prefix
 from stream_durable.telemetry import API_FAILED, logger
 
 _log = logger(__name__)
@@ -131,7 +132,10 @@ async def _of_ours(_: Request, error: Exception) -> Response:
 
 async def _of_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [FieldError(field=".".join(map(str, one["loc"])), message=one["msg"]) for one in error.errors()]
+    errors = [
+        FieldError(field=".".join(map(str, one["loc"])), message=without_prefix(one["msg"]))
+        for one in error.errors()
+    ]
     text = "; ".join(f"{one.field}: {one.message}" for one in errors)
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     is_json = request.headers.get("content-type", "").partition(";")[0].strip().lower().endswith("json")
@@ -166,9 +170,7 @@ def _otherwise(status: HTTPStatus) -> str:
 
 
 def _divided(code: str, text: str, otherwise: str) -> tuple[str, str]:
-    """Return cause and remedy: our texts give the remedy after the last colon, but for those of a value that
-    does not fit, where a field comes before it.
-    """
+    """Return cause and remedy: the remedy comes after the last colon, except for unfit values."""
     if code.startswith(_UNFIT):
         return text, otherwise
     cause, colon, remedy = text.rpartition(": ")

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from stream_durable.api.conditions import Conditions, Id, RunConditions
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.lifecycle import EventHead
+from stream_durable.core.words import without_prefix
 
 #: As many as a browser with some open tabs shows.
 SUBJECTS_MAX = 100
@@ -76,7 +77,8 @@ def conditions_of(text: str) -> RunConditions:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise RejectedError("bad_filter", f"list={text[:128]!r}: {where}: {first['msg'].lower()}") from None
+        why = without_prefix(first["msg"]).lower()
+        raise RejectedError("bad_filter", f"list={text[:128]!r}: {where}: {why}") from None
 
 
 def scope_of(text: str, conditions: RunConditions) -> Scope:

@@ -88,8 +88,7 @@ class _Demonstration:
         """Start the services, run the order to the end, stop the services."""
         from stream_durable.services.roles import prepare
 
-        await self._laptop.until_started()
-        await prepare(self._laptop.settings, ("default",))
+        await prepare(self._laptop, ("default",))
         _done("Postgres", self._laptop.postgres.partition(",")[0])
         _done("Kafka", self._laptop.kafka.partition(",")[0])
         await self._serve()

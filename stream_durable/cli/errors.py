@@ -59,6 +59,11 @@ class Commands(TyperGroup):
         """Run the command; leave with a message and the right number if it fails."""
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as error:
+            from stream_durable.core.words import without_prefix
+
+            error.message = without_prefix(error.message)
+            raise
         except Exception as error:
             if ctx.params.get("debug") or not _is_ours(error):
                 raise

@@ -16,6 +16,7 @@ from stream_durable.cli.failures import Failed
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 Row = Mapping[str, Any]
 
@@ -99,7 +100,7 @@ def show_one(row: Row, output: Format) -> None:
 
 
 def show_facts(row: Row, leave_out: Collection[str] = ()) -> None:
-    """Print one object for people: a line for each field that says something."""
+    """Print one object for people: a line for each field with a value."""
     for name, value in row.items():
         if name not in leave_out and (text := cell_text(value)) not in _NOTHING:
             typer.echo(f"{name.replace('_', ' '):<12} {text}")
@@ -131,21 +132,15 @@ def _entry(name: str, value: Any) -> tuple[str, Any]:
 
 
 def _show_table(rows: list[Row], columns: Sequence[str], empty: str) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    from stream_durable.cli.table import print_table
 
     if not rows:
         typer.echo(empty)
         return
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column.replace("_", " "), no_wrap=column == "status", overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in columns))
-    console().print(table)
+    print_table(console(), columns, [[_cell(row.get(column)) for column in columns] for row in rows])
 
 
-def _cell(value: object) -> Any:
+def _cell(value: object) -> Text:
     from rich.text import Text
 
     text = cell_text(value, _CELL_MAX if sys.stdout.isatty() else None)

@@ -14,6 +14,7 @@ from stream_durable.cli.values import load_settings
 from stream_durable.cli.watching import watches
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.moments import moment
+from stream_durable.explain.phrases import counted
 
 if TYPE_CHECKING:
     from stream_durable.client import AsyncClient, QueueState, WorkerState
@@ -120,14 +121,22 @@ def drain_queue(
 
 @workers.command("list")
 @watches
-def list_workers(output: Output = Format.TABLE) -> None:
+def list_workers(
+    with_gone: Annotated[
+        bool, typer.Option("--all", help="Those too that were lost within a day, after the others.")
+    ] = False,
+    output: Output = Format.TABLE,
+) -> None:
     """List the workers: queues, load, workflows with fingerprints, and the time of its last record.
 
-    A worker that was killed is shown as gone for a day.
+    One that was killed, or cannot reach Kafka, is gone, and is left out without `--all`.
 
     Example: `stream-durable workers list`
     """
-    rows = [_worker(one) for one in _do(lambda client: client.workers())]
+    found = sorted(_do(lambda client: client.workers()), key=lambda one: one.is_gone)
+    rows = [_worker(one) for one in found if with_gone or not one.is_gone]
+    if left_out := len(found) - len(rows):
+        typer.echo(f"{counted(left_out, 'worker')} lost within a day: `--all` shows them.", err=True)
     if output is Format.TABLE:
         rows = [row | {name: ", ".join(row[name]) for name in ("queues", "workflows")} for row in rows]
     columns = ("name", "status", "queues", "running", "waiting", "concurrency", "seen", "workflows")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from typing import Annotated, Any, Final, NamedTuple, cast
@@ -15,6 +15,10 @@ _LAPTOP: Final = "On a laptop"
 _SERVICES: Final = "Services"
 _RUNS: Final = "Runs"
 _OPERATIONS: Final = "Operations"
+
+
+#: Commands of groups named in place of one that is not there.
+_MEANT_MAX: Final = 3
 
 
 class Entry(NamedTuple):
@@ -88,6 +92,17 @@ class Root(Commands):
         super().__init__(**attributes)
         self.commands = cast(Any, _Loaded())
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command; one that is of a group is named as that, rather than as the next best here."""
+        try:
+            return super().resolve_command(ctx, args)
+        except Exception as error:
+            found = [f"'{group} {args[0]}'" for group in ENTRIES if args[0] in _members(group)]
+            if found and hasattr(error, "message"):
+                meant = " or ".join(found[:_MEANT_MAX])
+                error.message = f"No such command {args[0]!r}. Did you mean {meant}?"
+            raise
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names, without importing the commands as the base class does."""
         return list(self.commands)
@@ -122,6 +137,12 @@ def _root(
     ] = False,
 ) -> None:
     """Declare the options common to all commands; `Commands` reads them."""
+
+
+def _members(name: str) -> Collection[str]:
+    """Return the commands of a group; imports it."""
+    members: Mapping[str, Any] = getattr(_load(name), "commands", {})
+    return members.keys()
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -26,6 +26,7 @@ from stream_durable.cli.shown import (
 )
 from stream_durable.cli.values import AppOption, load, load_settings, read_json
 from stream_durable.cli.watching import watches
+from stream_durable.core.errors import RejectedError
 from stream_durable.core.names import is_helper, is_inner
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 
 app = typer.Typer(help="Start runs, show them, change them.", no_args_is_help=True)
+
+#: Of a start without `--input`.
+_NO_INPUT: Final = "null"
 
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="Rows at most.")]
 After = Annotated[str | None, typer.Option("--after", help="Continue a list: the cursor at its end.")]
@@ -56,7 +60,7 @@ def start(
     workflow: Annotated[str, typer.Argument(help="Name of the workflow.")],
     value: Annotated[
         str, typer.Option("--input", "-i", help="JSON, or @file, or - for standard input.")
-    ] = "null",
+    ] = _NO_INPUT,
     run_id: Annotated[
         str | None, typer.Option("--id", help="Starting twice with one id is one run.", show_default="random")
     ] = None,
@@ -130,12 +134,17 @@ def start(
     }
     given = read_json(value, "--input")
     target = workflow if app is None else _workflow(app, workflow)
-    started = change.make(
-        f"start a run of workflow {workflow}",
-        lambda client: client.start(target, given, **options),
-        lambda run: f"Started {run.id}." if run.created else f"{run.id} was started before.",
-        facts=lambda run: {"id": run.id, "created": run.created},
-    )
+    try:
+        started = change.make(
+            f"start a run of workflow {workflow}",
+            lambda client: client.start(target, given, **options),
+            lambda run: f"Started {run.id}." if run.created else f"{run.id} was started before.",
+            facts=lambda run: {"id": run.id, "created": run.created},
+        )
+    except RejectedError as error:
+        if error.code == "invalid_input" and value == _NO_INPUT:
+            raise UsageError(f"{error}: give it with --input, as JSON, @file, or - for stdin") from None
+        raise
     if follow and started is not None:
         # Programs read the output above; these lines are for people.
         is_for_programs = change.output is not Format.TABLE
@@ -201,7 +210,7 @@ def watch(run: RunId, output: Output = Format.TABLE) -> None:
 def show_run(run: RunId, output: Output = Format.TABLE) -> None:
     """Show a run and the state of each step and reaction.
 
-    The table counts those members of a large group that completed or are to begin; `--output json` has all.
+    The table counts completed and pending members of a large group; `--output json` has all.
 
     Example: `stream-durable runs show order-42`
     """

@@ -273,14 +273,14 @@ def trigger(
     *,
     change: Change,
 ) -> None:
-    """Start a run of a schedule now, on or off; print the id.
+    """Start a run of a schedule now, on or off; print the run's id.
 
     Example: `stream-durable schedules trigger nightly`
     """
     change.make(
         f"trigger schedule {name}",
         lambda client: client.trigger_schedule(name, id=order, reason=reason, by=who(by)),
-        str,
+        lambda run: f"Asked for run {run} of schedule {name}.",
         facts=lambda run: {"run": run},
     )
 

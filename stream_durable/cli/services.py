@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from importlib.util import find_spec
@@ -73,8 +72,7 @@ def worker(
         tell_imports(for_dev)
         # Edited code may name a queue that was not there when `dev` began.
         settings = settings.override({"worker.queues": roles.queues_of(loaded)})
-        asyncio.run(_made_topics(settings, loaded.parts(settings.worker.queues)))
-    host_service("worker", settings, roles.worker(loaded, note))
+    host_service("worker", settings, roles.worker(loaded, note, makes_topics=for_dev is not None))
 
 
 def ingress(health_port: HealthPort = None) -> None:
@@ -128,14 +126,6 @@ def up(
         programs.append(Program(f"{role}-{i + 1}", (*arguments, *port)))
     supervisor = Supervisor(programs, drain_seconds=settings.worker.drain_ms / 1_000)
     run_until_stopped("up", settings, supervisor.run())
-
-
-async def _made_topics(settings: Settings, parts: tuple[str, ...]) -> None:
-    """Make the topics of a worker's queues, when Kafka is there."""
-    from stream_durable.retrying import retry_transient
-    from stream_durable.services.roles import make_topics
-
-    await retry_transient(lambda: make_topics(settings, parts), "create the topics")
 
 
 def has_api(wanted: bool | None) -> bool:

@@ -107,7 +107,7 @@ def step_rows(steps: Mapping[str, StepState]) -> list[dict[str, Any]]:
 
 
 def folded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return rows for a table: members of large groups that completed or are to begin are counted."""
+    """Return rows for a table, with completed and pending members of large groups counted."""
     sizes = Counter(group_of(row["step"]) for row in rows)
     counts: dict[str, Counter[str]] = {}
     left: list[dict[str, Any]] = []

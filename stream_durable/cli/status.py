@@ -18,7 +18,7 @@ from stream_durable.explain.phrases import counted
 _PROBLEMS = frozenset({"breaker", "dead", "log_lost", "no_owner", "behind"})
 
 if TYPE_CHECKING:
-    from stream_durable.client import Attention
+    from stream_durable.client import Attention, WorkerState
     from stream_durable.ports import GroupMember
     from stream_durable.services.status import Backlog, Concern, Readers, Status
     from stream_durable.settings import Settings
@@ -36,8 +36,8 @@ def status(output: Output = Format.TABLE) -> None:
     from stream_durable.services import status as services
 
     settings = load_settings()
-    found, attention = asyncio.run(_both(settings))
-    needed = services.concerns(found)
+    found, attention, workers = asyncio.run(_all(settings))
+    needed = services.concerns(found, workers)
     if output is Format.TABLE:
         for line in (*_lines(found), "", *_said(needed, attention)):
             typer.echo(line)
@@ -47,13 +47,13 @@ def status(output: Output = Format.TABLE) -> None:
         raise typer.Exit(CHECK_FAILED)
 
 
-async def _both(settings: Settings) -> tuple[Status, Attention]:
+async def _all(settings: Settings) -> tuple[Status, Attention, list[WorkerState]]:
     from stream_durable import connecting
     from stream_durable.services import status as services
 
     found = await services.status(settings)
     async with connecting.client(settings) as client:
-        return found, await client.attention()
+        return found, await client.attention(), await client.workers()
 
 
 def _said(needed: list[Concern], attention: Attention) -> Iterator[str]:

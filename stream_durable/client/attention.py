@@ -17,7 +17,7 @@ from stream_durable.explain.partition import trouble_of
 from stream_durable.explain.phrases import Times, counted, quoted
 from stream_durable.explain.reason import WORDS, Word, named
 from stream_durable.explain.snapshot import moment
-from stream_durable.ports import FailureCause, PartitionSummary
+from stream_durable.ports import FailureCause, PartitionSummary, StrandedStep
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.wire.control import Paused
 
@@ -28,6 +28,8 @@ CAUSES_MAX: Final = 50
 EXPIRES_WITHIN: Final = "1h"
 _INPUTS_MAX: Final = 1_000
 _DEAD_MAX: Final = 10_000
+#: A step that was given back for want of a function is asked for again within this time.
+_ASKED_WITHIN_MS: Final = 60_000
 _DAY: Final = timedelta(days=1)
 
 
@@ -35,8 +37,8 @@ class Need(NamedTuple):
     """A cause for somebody's attention, with the number of affected things."""
 
     word: Word
-    #: `failed`, `compensation_failed`, `log_lost`, `no_owner`, `behind`, `queue_paused`, `breaker`,
-    #: `schedule_off`, `binding_stopped`, `binding_off`, `dead` or `inputs_expiring`.
+    #: `failed`, `compensation_failed`, `log_lost`, `no_owner`, `behind`, `not_carried`, `queue_paused`,
+    #: `breaker`, `schedule_off`, `binding_stopped`, `binding_off`, `dead` or `inputs_expiring`.
     code: str
     #: One whole sentence.
     sentence: str
@@ -73,9 +75,14 @@ async def attention(
     gates = await edge.ask(views.gate_list, "list gates")
     asked = await open_inputs(edge, InputFilter(expires_within=EXPIRES_WITHIN), _INPUTS_MAX, None)
     await edge.ask(edge.ports.control.catch_up, "read the control topic")
+    soon = (_ms(now) - _ASKED_WITHIN_MS, _ms(now) + _ASKED_WITHIN_MS)
+    stranded = await edge.ask(
+        lambda: views.stranded_steps(*soon, at_most=RUNS_MAX), "find steps without a function"
+    )
     needs = [
         *(_failures(cause, at) for cause in causes),
         *await _partitions(edge, at),
+        *(_stranded(step, at) for step in stranded),
         *(_queue(name, paused, at) for name, paused in sorted(edge.ports.control.state.paused.items())),
         *(_breaker(gate, at) for gate in gates if gate.state in ("open", "half-open")),
         *(_schedule(one, at) for one in schedules if not one.is_on and one.off_cause != "rule"),
@@ -97,6 +104,17 @@ def _failures(cause: FailureCause, at: Times) -> Need:
         code = COMPENSATION_FAILED
         text = f"{runs} of workflow {cause.workflow} could not be undone after {cause.code}{when}."
     return Need("Needs review", code, text, cause.runs, last, cause._asdict())
+
+
+def _stranded(one: StrandedStep, at: Times) -> Need:
+    since = moment(one.since)
+    runs = counted(one.runs, "run")
+    text = (
+        f"{one.step} of workflow {one.workflow} holds up {runs}{at.since(since)}, {one.run} first: "
+        f"{one.worker or 'a worker'} gave it back{quoted(one.message)}; deploy a worker that has the "
+        "function until such runs have ended, or cancel them."
+    )
+    return Need("Blocked", "not_carried", text, one.runs, since, one._asdict())
 
 
 async def _partitions(edge: Edge, at: Times) -> list[Need]:

@@ -16,7 +16,7 @@ from stream_durable.client.latest import OrderState, order_states
 from stream_durable.client.replaying import Place, Replay, Replayed, ReplayOptions, topic_views
 from stream_durable.client.rules import forget, known_rule, read_declared, turn
 from stream_durable.client.skipping import SkippedRecord, remedy, skip_record
-from stream_durable.core.bindings import Bad, Binding
+from stream_durable.core.bindings import Bad, Binding, missing_remedy
 from stream_durable.core.declared import Declared, rule_key
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.moments import moment
@@ -74,7 +74,7 @@ class BindingState(NamedTuple):
     #: The latest order of each act.
     orders: tuple[OrderState, ...]
     partitions: tuple[BoundPartition, ...]
-    #: Why the topic cannot be looked at; empty: it can.
+    #: Why the topic cannot be looked at, with the remedy; empty: it can.
     trouble: str
 
     @property
@@ -194,7 +194,7 @@ async def _state(edge: Edge, declared: Declared, key: str, binding: Binding) -> 
             f"look at topic {binding.topic!r}",
         )
     except RejectedError as error:
-        trouble = str(error)
+        trouble = f"{error}: {missing_remedy(binding.topic)}"
     paths = msgspec.to_builtins(binding.becomes)
     makes = paths.pop("type")
     target = paths.pop(_TARGETS[makes])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any, Final, Literal
 
 import msgspec
@@ -90,6 +91,14 @@ class Binding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag
     def begins(self) -> int:
         """The time of the first record to be read, where nothing was read before."""
         return self.declared if self.since is None else self.since
+
+
+def missing_remedy(topic: str) -> str:
+    """Return the remedy for a binding whose topic is missing."""
+    return (
+        f"`stream-durable topics make {shlex.quote(topic)}` makes it; "
+        "if its name is another one, correct app.topic(...)"
+    )
 
 
 class Skip(msgspec.Struct, frozen=True):

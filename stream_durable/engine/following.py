@@ -147,7 +147,7 @@ class Follower:
         return refused
 
     def _arrive(self) -> None:
-        """Fold what has arrived, if possible without waiting; else keep it, and everything after it."""
+        """Fold arrived records if possible without waiting; else keep the records, and later ones."""
         following = self._following
         if following is None or self._left is not None or not following.is_whole:
             return
@@ -162,7 +162,7 @@ class Follower:
             self._failure = error
 
     def _fold(self, records: list[Record], owned: dict[int, Partition], following: Following) -> bool:
-        """Fold received records, if they may follow; return whether they were taken."""
+        """Fold received records if allowed; return whether records were taken."""
         if owned != self.reading or not self._may_follow():
             return False
         if len(records) + len(following.reads) > AHEAD_MAX:

@@ -172,7 +172,7 @@ class Reconciler:
             await self._log.close()
 
     async def _consume_whole(self) -> None:
-        """Consume; a stop waits for the end of the batch under way, so that the saved state is known."""
+        """Consume; a stop waits for the end of the batch under way, to know the saved state."""
         consuming = asyncio.ensure_future(self._consume())
         try:
             await asyncio.shield(consuming)

@@ -8,8 +8,8 @@ fired.
 Of a partition only so many fired timers are on the inbox at a time: a mass of due timers is worked off in
 order, and the records that come meanwhile stand behind few of them.
 
-A timer is fired at its moment while few are due. Of many, those due close together are fired together, up to
-`APART_SECONDS` late, and their consequences are folded and saved together too.
+With few due, a timer is fired at the exact moment. Of many, timers due close together are fired together, up
+to `APART_SECONDS` late, and the consequences are folded and saved together too.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Near:
 
 
 class Rounds:
-    """The moments at which timers are fired: `IN_A_ROW_MAX` at once, then one each `APART_SECONDS`."""
+    """The moments of firing: `IN_A_ROW_MAX` at once, then one each `APART_SECONDS`."""
 
     __slots__ = ("_free",)
 
@@ -210,7 +210,7 @@ class Timers:
                 await self._sleep(seconds)
 
     def _fire_due(self, partition: int, near: Near, now: int, time: float, wait: float) -> float:
-        """Fire what is due and may be fired; return the seconds until there is more, 0: after firing."""
+        """Fire due timers as allowed; return the seconds until there is more, 0: after firing."""
         due = near.next_due
         if due is None:
             return _LOOK_SECONDS

@@ -248,9 +248,11 @@ def _command(seen: Snapshot, i: int, step: Step) -> Reason:
     if place is None:
         return moving.Queued(since=since, queue=queue, attempt=number, attempts=attempts)
     if not place.readers:
+        lost = seen.control.last_lost(queue, seen.now_ms)
         return stopped.NoWorker(
             since=since, queue=queue, topic=place.topic, partition=place.partition, offset=place.offset,
-            before=place.before,
+            before=place.before, losses=step.losses, worker="" if lost is None else lost.name,
+            heard=None if lost is None else moment(lost.seen),
         )  # fmt: skip
     if place.offset is None and seen.partition is not None and seen.partition.held and is_first(place.topic):
         return moving.HeldBack(

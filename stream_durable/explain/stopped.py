@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
-from stream_durable.explain.phrases import Times, counted, quoted
+from stream_durable.explain.phrases import Times, counted, quoted, times
 from stream_durable.explain.reason import Reason, named
+
+#: What becomes of a lost worker.
+RESTARTED: Final = "`up` and `dev` start a lost worker again within 30 s, other supervisors as they are told"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,7 +243,7 @@ class GateAsked(Reason, code="gate_asked", word="Blocked", check="gate"):
 
 @dataclass(frozen=True, kw_only=True)
 class NoWorker(Reason, code="no_worker", word="Blocked", check="worker"):
-    """The command waits on a queue that no worker reads."""
+    """The command waits on a queue without a reader. After known losses a worker may be about to return."""
 
     queue: str
     topic: str
@@ -247,13 +252,27 @@ class NoWorker(Reason, code="no_worker", word="Blocked", check="worker"):
     offset: int | None
     #: Unfinished commands before it.
     before: int
+    #: Workers lost during this attempt.
+    losses: int = 0
+    #: The last worker of the queue, lost without a word, with the time of its last record; empty: none.
+    worker: str = ""
+    heard: datetime | None = None
 
     def text(self, subject: str, at: Times) -> str:
         """Return the sentence."""
         place = f"{self.topic}/{self.partition}" + ("" if self.offset is None else f" at {self.offset:,}")
         first = counted(self.before, "command is", "commands are")
         before = f", {first} before it" if self.before else ""
-        return f"{subject} is on {place}{before}, and no worker reads queue {self.queue}"
+        return f"{subject} is on {place}{before}, and no worker reads queue {self.queue}{self._lost(at)}"
+
+    def _lost(self, at: Times) -> str:
+        """Return what is known of lost workers."""
+        if self.losses:
+            return f" now: a worker was lost {times(self.losses)} during this attempt; {RESTARTED}"
+        if not self.worker:
+            return ""
+        heard = "" if self.heard is None else f", heard of last{at.on(self.heard)}"
+        return f" now: its last one, {self.worker}{heard}, was lost; {RESTARTED}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,7 +95,7 @@ class Arrivals:
         return event
 
     def take_records(self) -> list[Record] | None:
-        """Return records if they come next, and leave other events where they are."""
+        """Return records if next in order; leave other events in place."""
         if self._moves or not self._events or not isinstance(event := self._events[0], list):
             return None
         self._events.popleft()

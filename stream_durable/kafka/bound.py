@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from confluent_kafka import KafkaException, TopicPartition
 
-from stream_durable.core.bindings import Binding
+from stream_durable.core.bindings import Binding, missing_remedy
 from stream_durable.core.errors import TransientError
 from stream_durable.kafka.config import CALL_SECONDS, Admin, transient
 from stream_durable.kafka.lives import Kept
@@ -66,4 +66,4 @@ class BoundGroupLog(GroupLog):
             raise transient(error, self._settings) from error
         if self._topic not in there:
             text = f"there is no topic {self._topic!r} at {self._settings.bootstrap}"
-            raise TransientError(f"{text}: make it, or correct its name in app.topic(...)")
+            raise TransientError(f"{text}: {missing_remedy(self._topic)}")

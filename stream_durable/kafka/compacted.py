@@ -28,6 +28,8 @@ _QUIET_SECONDS: Final = 15.0
 #: How long a partition may be without a leader, as while its broker registers again; the pause between looks.
 _LEADER_SECONDS: Final = 5.0
 _LEADER_PAUSE_SECONDS: Final = 0.1
+#: The second: what a broker answers that has not taken the partition up since its start.
+_WITHOUT_LEADER: Final = frozenset({KafkaError._UNKNOWN_PARTITION, KafkaError.NOT_LEADER_FOR_PARTITION})
 
 
 class CompactedTopic:
@@ -109,7 +111,7 @@ class CompactedTopic:
             try:
                 bounds = consumer.get_watermark_offsets(TopicPartition(self.name, 0), timeout=CALL_SECONDS)
             except KafkaException as error:
-                if error.args[0].code() != KafkaError._UNKNOWN_PARTITION or time.monotonic() > deadline:
+                if error.args[0].code() not in _WITHOUT_LEADER or time.monotonic() > deadline:
                     raise
                 time.sleep(_LEADER_PAUSE_SECONDS)
                 continue

@@ -32,7 +32,7 @@ _VAGUE: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, 
 #: A complaint that is older says nothing about a call that has failed now.
 _COMPLAINT_SECONDS: Final = 30.0
 #: The duration differs each time, but equal problems must have equal texts.
-_DURATION: Final = re.compile(r" \((?:after \d+ms in state|\d+ identical error)[^)]*\)")
+_DURATION: Final = re.compile(r" \((?:after \d+ms in state|\d+ identical error)(?:[^()]|\([^()]*\))*\)")
 
 
 class _Complaints:
@@ -56,9 +56,9 @@ _complaints: Final = _Complaints()
 class Admin(AdminClient):
     """An admin client for repeated queries about topics, with the cause of failures."""
 
-    def __init__(self, settings: KafkaSettings, client: str) -> None:
-        """Connect when first asked."""
-        super().__init__(heard(settings, config(settings, client)))
+    def __init__(self, settings: KafkaSettings, client: str, **ours: Any) -> None:
+        """Connect when first asked; `ours` as in `config`."""
+        super().__init__(heard(settings, config(settings, client, **ours)))
 
     def list_topics(self, *arguments: Any, **options: Any) -> Any:
         """Return the cluster's metadata."""
@@ -77,7 +77,9 @@ def config(settings: KafkaSettings, client: str, **ours: Any) -> dict[str, Any]:
         "bootstrap.servers": settings.bootstrap,
         "client.id": client,
         "retry.backoff.ms": 50,
-        "reconnect.backoff.ms": 500,
+        # For half of this, no second connection is begun after the first: a new client waits for it, and its
+        # first record or its group with it.
+        "reconnect.backoff.ms": 20,
         "reconnect.backoff.max.ms": 500,
         "socket.keepalive.enable": True,
         # A request behind another one would wait for the answer to that one's packet.

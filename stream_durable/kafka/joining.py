@@ -41,7 +41,7 @@ class Joining:
         return self._subscribed(self._life)
 
     def leave(self, old: Consumer, reason: str) -> None:
-        """Close a client that was replaced, without waiting for its end."""
+        """Close a replaced client, without waiting for its end."""
         _log.warning(KAFKA_REPORTED, topic=self._topic, error=f"{reason}: the group is joined again")
         threading.Thread(target=old.close, name="log-left", daemon=True).start()
 

@@ -129,7 +129,7 @@ class GroupLog:
         self._arrivals.on_arrival = call
 
     def take_records(self) -> list[Record] | None:
-        """Return arrived records if they are the next event."""
+        """Return arrived records if next in order."""
         if (records := self._arrivals.take_records()) is not None:
             self._held.take(records)
         return records

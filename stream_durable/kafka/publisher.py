@@ -1,4 +1,4 @@
-"""One idempotent producer, created at start-up and kept: a new producer's first delivery takes half a second.
+"""One idempotent producer, created at start-up and kept: a new one first connects twice and asks for an id.
 
 librdkafka's errors and the consequences:
 

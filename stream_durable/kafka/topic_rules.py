@@ -118,7 +118,7 @@ def compare(topic: Wanted, found: Found, *, replication: int) -> list[TopicStep]
     if found.partitions != topic.partitions:
         return [TopicStep(topic.name, "refuse", _other_partitions(topic, found))]
     wrong = [*_wrong(topic, found), *_few_replicas(topic, found, replication)]
-    return wrong or [TopicStep(topic.name, "ok", f"{topic.partitions} partitions{_compressed(found)}")]
+    return wrong or [TopicStep(topic.name, "ok", f"{counted(topic.partitions)}{_compressed(found)}")]
 
 
 def _wrong(topic: Wanted, found: Found) -> Iterator[TopicStep]:
@@ -150,9 +150,14 @@ def _few_replicas(topic: Wanted, found: Found, replication: int) -> Iterator[Top
         )
 
 
+def counted(partitions: int) -> str:
+    """Return a number of partitions in words."""
+    return "1 partition" if partitions == 1 else f"{partitions} partitions"
+
+
 def _other_partitions(topic: Wanted, found: Found) -> str:
     return (
-        f"it has {found.partitions} partitions, not {topic.partitions}: keys would change their partition "
+        f"it has {counted(found.partitions)}, not {topic.partitions}: keys would change their partition "
         "and their order would be lost; set kafka.partitions to what is there, or take a new prefix"
     )
 

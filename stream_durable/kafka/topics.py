@@ -29,6 +29,7 @@ from stream_durable.kafka.topic_rules import (
     Found,
     Wanted,
     compare,
+    counted,
     for_replicas,
     wanted,
 )
@@ -68,7 +69,8 @@ class Topics:
         """Ask nothing yet."""
         self._settings = settings
         self._queues = queues
-        self._admin = Admin(settings.kafka, _CLIENT)
+        # Often the first to ask a cluster that is being started.
+        self._admin = Admin(settings.kafka, _CLIENT, reconnect_backoff_max_ms=100)
         self._wanted: list[Wanted] = []
         self._found: dict[str, Found] = {}
         self._broker_count = 0
@@ -191,7 +193,7 @@ class Topics:
                 f"kafka.replication is {settings.kafka.replication}, and so many brokers answer: "
                 f"{self._broker_count}; set kafka.replication to that at most, or start more brokers",
             )
-        return TopicStep(topic.name, "create", f"{topic.partitions} partitions")
+        return TopicStep(topic.name, "create", counted(topic.partitions))
 
     def _apply(self) -> list[TopicStep]:
         steps = self._plan()

@@ -174,13 +174,14 @@ def only_one(lock: Path) -> Iterator[None]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Pick free ports at random outside the range of outgoing connections.
+    """Pick free ports, from a random one on, outside the range of outgoing connections.
 
     A port chosen by the kernel could be given to any outgoing connection before the service listens.
     """
     found: list[int] = []
+    begin = random.SystemRandom().randrange(len(_PORTS))
     with ExitStack() as held:
-        for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
+        for port in (*_PORTS[begin:], *_PORTS[:begin]):
             with suppress(OSError):
                 held.enter_context(socket.socket()).bind((LOOPBACK, port))
                 found.append(port)

@@ -8,10 +8,12 @@ from collections.abc import Iterable
 import msgspec
 
 from stream_durable.core.failure import Failure
-from stream_durable.core.run.rows import RunRow
-from stream_durable.core.status import COMPENSATION_FAILED, FAILED
+from stream_durable.core.run.attempts import NOT_CARRIED
+from stream_durable.core.run.rows import RunRow, StepRow
+from stream_durable.core.status import COMPENSATION_FAILED, FAILED, READY
 from stream_durable.memory.run_lists import is_reviewed
-from stream_durable.ports import FailureCause, RunFlow
+from stream_durable.memory.tables import Tables
+from stream_durable.ports import FailureCause, RunFlow, StrandedStep
 
 _failure = msgspec.json.Decoder(Failure).decode
 
@@ -47,6 +49,32 @@ def run_flow(rows: Iterable[RunRow], since: int, width: int, count: int, at_most
         RunFlow(since + at * width, min(created[at], at_most), min(failed[at], at_most))
         for at in range(count)
     ]
+
+
+def stranded_steps(tables: Tables, begin: int, end: int, at_most: int) -> list[StrandedStep]:
+    """Group runs by the step returned for want of its function."""
+    due = [
+        (key, name)
+        for (kind, key, name), (_, due) in sorted(tables.timers.items(), key=lambda one: one[1][1])
+        if kind == "run" and name and begin <= due <= end
+    ]
+    groups: dict[tuple[str, str], list[tuple[int, RunRow, StepRow]]] = {}
+    for run, name in due[:at_most]:
+        step = tables.steps.get((run, name))
+        if step is None or step.status != READY or step.failure is None:
+            continue
+        if _failure(step.failure).code == NOT_CARRIED:
+            row = tables.runs[run]
+            ends = [one.finished for one in tables.steps.values() if one.run == run]
+            since = max((at for at in ends if at is not None), default=row.created)
+            groups.setdefault((row.workflow, name), []).append((since, row, step))
+    found = []
+    for (workflow, name), group in groups.items():
+        since, row, step = min(group, key=lambda one: (one[0], one[1].id))
+        assert step.failure is not None, "it was looked at above"
+        message = _failure(step.failure).message
+        found.append(StrandedStep(workflow, name, len(group), since, row.id, step.worker or "", message))
+    return sorted(found, key=lambda one: (-one.runs, one.workflow, one.step))
 
 
 def _cause(key: tuple[str, str, str, str], rows: list[RunRow]) -> FailureCause:

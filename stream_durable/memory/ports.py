@@ -112,7 +112,7 @@ class MemoryLog:
         self._on_arrival = None if call is None else (copy_context(), call)
 
     def take_records(self) -> list[Record] | None:
-        """Return arrived records if they are the next event."""
+        """Return arrived records if next in order."""
         if self._moves or not self._events or not isinstance(event := self._events[0], list):
             return None
         self._events.popleft()

@@ -247,7 +247,7 @@ class RemoteLog:
         self.log.on_arrival(None if call is None else arrive)
 
     def take_records(self) -> list[Record] | None:
-        """Return arrived records if they are the next event."""
+        """Return arrived records if next in order."""
         self._process.alive()
         return self.log.take_records()
 

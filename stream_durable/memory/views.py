@@ -21,7 +21,7 @@ from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.core.status import COMPLETED, WAITING
 from stream_durable.memory.bound import MemoryTopicViews
 from stream_durable.memory.broker import Broker
-from stream_durable.memory.causes import failure_causes, run_flow
+from stream_durable.memory.causes import failure_causes, run_flow, stranded_steps
 from stream_durable.memory.control import MemoryControl
 from stream_durable.memory.dead import DeadViews
 from stream_durable.memory.definitions import MemoryCatalogue
@@ -47,6 +47,7 @@ from stream_durable.ports import (
     StoredLater,
     StoredQuestion,
     StoredRun,
+    StrandedStep,
     TimerRow,
     WorkflowFigures,
 )
@@ -235,6 +236,10 @@ class MemoryViews(ScheduleViews, WaitViews, DeadViews):
             TimerRow._make((*key, *place)) for key, place in self._tables.timers.items() if place[1] < before
         ]
         return sorted(found, key=lambda timer: (timer.due or 0, *timer[:3]))[:limit]
+
+    async def stranded_steps(self, begin: int, end: int, *, at_most: int) -> list[StrandedStep]:
+        """Group runs by the step returned for want of its function."""
+        return stranded_steps(self._tables, begin, end, at_most)
 
     async def run_flow(self, since: int, *, width: int, count: int, at_most: int) -> list[RunFlow]:
         """Count the runs created within each stretch of time."""

@@ -11,7 +11,7 @@ from stream_durable.ports.clock import Clock
 from stream_durable.ports.control import Control
 from stream_durable.ports.dead import DeadPosition, DeadRow, DeadSummary
 from stream_durable.ports.definitions import Catalogue, Current, Definitions
-from stream_durable.ports.figures import FailureCause, LiveVersion, RunFlow, WorkflowFigures
+from stream_durable.ports.figures import FailureCause, LiveVersion, RunFlow, StrandedStep, WorkflowFigures
 from stream_durable.ports.log import (
     Assigned,
     BoundLog,
@@ -107,6 +107,7 @@ __all__ = [
     "Keys",
     "ListPosition",
     "LiveVersion",
+    "StrandedStep",
     "Loaded",
     "Log",
     "LogBounds",

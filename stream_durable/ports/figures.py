@@ -46,6 +46,20 @@ class FailureCause(NamedTuple):
     last_run: str
 
 
+class StrandedStep(NamedTuple):
+    """Runs at a step without a worker carrying its function."""
+
+    workflow: str
+    step: str
+    runs: int
+    #: When the first of them had done all before it, in milliseconds of log time.
+    since: int
+    #: One of the runs, with the worker that gave the step back, and why.
+    run: str
+    worker: str
+    message: str
+
+
 class LiveVersion(NamedTuple):
     """How many runs of a version of a workflow have not ended."""
 

@@ -73,7 +73,7 @@ class Log(Protocol):
         """Call this on the loop whenever something has arrived; with None no more."""
 
     def take_records(self) -> list[Record] | None:
-        """Return arrived records if they are the next event; other events are left to `next`."""
+        """Return arrived records if next in order; other events are left to `next`."""
 
     def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
         """Begin to fetch an assigned partition at an offset."""

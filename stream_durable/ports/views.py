@@ -9,7 +9,7 @@ from stream_durable.core.admission.summary import AdmissionMember, AdmissionSumm
 from stream_durable.core.gate.summary import GatePlace, GateSummary
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.ports.dead import DeadPosition, DeadRow, DeadSummary
-from stream_durable.ports.figures import FailureCause, LiveVersion, RunFlow, WorkflowFigures
+from stream_durable.ports.figures import FailureCause, LiveVersion, RunFlow, StrandedStep, WorkflowFigures
 from stream_durable.ports.partitions import PartitionSummary
 from stream_durable.ports.run_lists import NEWEST, ListPosition, RunOrder, RunPage, RunQuery, RunSummary
 from stream_durable.ports.store import TimerRow
@@ -167,6 +167,12 @@ class Views(Protocol):
         """Group failed runs created since a moment by cause; only the newest runs count, up to a limit.
 
         Causes with failed compensations come first, then causes with many runs.
+        """
+
+    async def stranded_steps(self, begin: int, end: int, *, at_most: int) -> list[StrandedStep]:
+        """Group runs by the step returned for want of its function, with most runs first.
+
+        Such a step has a timer, soon due: only those due between two moments are seen, up to a limit.
         """
 
     async def run_flow(self, since: int, *, width: int, count: int, at_most: int) -> list[RunFlow]:

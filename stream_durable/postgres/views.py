@@ -50,6 +50,7 @@ from stream_durable.ports import (
     StoredRun,
     StoredSchedule,
     StoredSignal,
+    StrandedStep,
     TimerRow,
     WorkflowFigures,
 )
@@ -286,6 +287,11 @@ class PostgresViews:
         """Group the newest failed runs by cause."""
         found = await self._fetch("view_failure_causes", since, runs_max, limit)
         return list(map(FailureCause._make, found))
+
+    async def stranded_steps(self, begin: int, end: int, *, at_most: int) -> list[StrandedStep]:
+        """Group runs by the step returned for want of its function."""
+        found = await self._fetch("view_stranded_steps", begin, end, at_most)
+        return list(map(StrandedStep._make, found))
 
     async def run_flow(self, since: int, *, width: int, count: int, at_most: int) -> list[RunFlow]:
         """Count the runs created within each stretch of time."""

@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic_core import PydanticSerializationError, SchemaError
 
+from stream_durable.core.words import without_prefix
 from stream_durable.sdk.errors import Problem
 from stream_durable.sdk.plain_json import NotJsonError, write_plain
 
@@ -67,7 +68,7 @@ def problems(error: Exception) -> list[Problem]:
     """Return a value's problems, field by field, without content of the value."""
     if isinstance(error, ValidationError):
         found = error.errors(include_input=False, include_url=False, include_context=False)
-        return [Problem(".".join(map(str, each["loc"])), each["msg"]) for each in found]
+        return [Problem(".".join(map(str, each["loc"])), without_prefix(each["msg"])) for each in found]
     if isinstance(error, NotJsonError):
         return [error.problem]
     if isinstance(error, msgspec.MsgspecError):

@@ -63,7 +63,7 @@ def _module(name: str, target: str) -> ModuleType:
 
 
 def _place(error: Exception) -> str:
-    """Return the last line of the author's own code that the error went through."""
+    """Return the last line of the author's own code in the error's trace."""
     if isinstance(error, SyntaxError):
         return ""  # it names its place itself
     libraries = ("<", str(Path(__file__).parents[1]), *sysconfig.get_paths().values())

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Any, TypeVar, get_args
+from functools import wraps
+from inspect import signature
+from typing import Any, TypeVar, cast, get_args
 
 import msgspec
 
@@ -22,6 +24,7 @@ from stream_durable.sdk.plain_json import NotJsonError, write_plain
 from stream_durable.sdk.retry import NO_TRIES, Retry, Tries, read_retry
 
 _Word = TypeVar("_Word")
+C = TypeVar("C", bound=Callable[..., Any])
 
 
 class Options:
@@ -59,8 +62,7 @@ class Options:
         """Return the known options; report the others."""
         for name in given:
             if name not in names:
-                close = get_close_matches(name, names, 1)
-                hint = f"; is {close[0]}= meant?" if close else ""
+                hint = _meant(name, names)
                 if name in elsewhere:
                     hint = "; only a step that is a function has it"
                 self.fault("unknown_option", f"there is no option {name}= here{hint}")
@@ -271,3 +273,22 @@ class Options:
 def name_of(value: object) -> str:
     """Return a name as a plain text; other values become an invalid name for validation to report."""
     return str.__str__(value) if isinstance(value, str) else f"<{value!r}>"
+
+
+def refuses_unknown(call: C) -> C:
+    """Let a call with an unknown option raise `TypeError` with the option that was perhaps meant."""
+    names = [one.name for one in signature(call).parameters.values() if one.kind is one.KEYWORD_ONLY]
+
+    @wraps(call)
+    def checked(*args: Any, **options: Any) -> Any:
+        for name in options:
+            if name not in names and (hint := _meant(name, names)):
+                raise TypeError(f"there is no option {name}= here{hint}")
+        return call(*args, **options)
+
+    return cast(C, checked)
+
+
+def _meant(name: str, names: Collection[str]) -> str:
+    close = get_close_matches(name, names, 1)
+    return f"; is {close[0]}= meant?" if close else ""

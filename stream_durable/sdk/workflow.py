@@ -19,7 +19,7 @@ from stream_durable.sdk.durations import Duration
 from stream_durable.sdk.errors import DefinitionError
 from stream_durable.sdk.gate import Gate
 from stream_durable.sdk.handler import Handler
-from stream_durable.sdk.options import Options, name_of
+from stream_durable.sdk.options import Options, name_of, refuses_unknown
 from stream_durable.sdk.origin import Origin, author_frame, origin_of_call, origin_of_function
 from stream_durable.sdk.outline import Outline
 from stream_durable.sdk.prepare import Prepared, prepare
@@ -63,6 +63,7 @@ class Workflow(Scope, Generic[In, Out]):
     [('reserve', ()), ('charge', ('reserve',))]
     """
 
+    @refuses_unknown
     def __init__(
         self,
         name: str,

@@ -79,8 +79,7 @@ async def develop(
     async with asyncio.TaskGroup() as group:
         if not laptop.is_mock:
             group.create_task(worker.run())
-        await laptop.until_started()
-        applied, topic_count = await roles.prepare(laptop.settings, queues)
+        applied, topic_count = await roles.prepare(laptop, queues)
         if laptop.is_mock:
             keeper = DefinitionKeeper(laptop.settings, home / "definitions")
             await keeper.restore()
@@ -92,8 +91,8 @@ async def develop(
             await until_ready(port)
             if first is not None:
                 await first(laptop.settings)
-            spare_the_collector()
             say.ready(applied, topic_count)
+            spare_the_collector()
             if is_reloading:
                 await _reload(worker, edits, say.line)
             await asyncio.Event().wait()
@@ -101,7 +100,7 @@ async def develop(
 
 async def _serve_until_ready(group: asyncio.TaskGroup, settings: Settings, api: Role | None) -> None:
     """Run the services in the group; return when they have their partitions, and the API listens."""
-    served: dict[str, Role] = {"reconciler": roles.reconciler, "ingress": roles.ingress}
+    served: dict[str, Role] = {"reconciler": roles.prepared_reconciler, "ingress": roles.prepared_ingress}
     if api is not None:
         served["api"] = api
     ready = []

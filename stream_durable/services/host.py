@@ -25,7 +25,7 @@ from stream_durable.services.collector import spare_the_collector
 from stream_durable.services.health import Check, Health
 from stream_durable.services.probes import Probe
 from stream_durable.services.watchdog import Guard, Watchdog
-from stream_durable.settings import HealthSettings, Settings, check_safety, describe
+from stream_durable.settings import HealthSettings, Settings, check_safety, masked
 from stream_durable.telemetry import (
     HEALTH_OPENED,
     SERVICE_FAILED,
@@ -144,7 +144,7 @@ async def _run(name: str, settings: Settings, role: Role, watchdog: Watchdog) ->
         del checks["started"]
         watchdog.guard = service.guard
         checks.update(service.checks)
-        shown = {row.path: row.value for row in describe(settings)}
+        shown = masked(settings)
         _log.info(
             SERVICE_STARTED,
             service=name,

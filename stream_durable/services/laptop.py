@@ -77,7 +77,7 @@ class Laptop:
         #: Lines for people that are known before anything is started.
         self.notes: list[str] = []
         self._servers: dict[str, Server] = {}
-        self._starts: list[Future[None]] = []
+        self._starts: dict[str, Future[None]] = {}
         self._mock: MockKafka | None = None
         values = _sized(settings, chosen)
         if not settings.security.token_secrets:
@@ -119,12 +119,12 @@ class Laptop:
         """
         servers = self._servers.values()
         with ThreadPoolExecutor(2, thread_name_prefix="laptop") as threads:
-            self._starts = [threads.submit(one.start) for one in servers]
+            self._starts = {name: threads.submit(one.start) for name, one in self._servers.items()}
             try:
                 yield
             finally:
                 # A start cannot be broken off, only awaited.
-                wait(self._starts)
+                wait(self._starts.values())
                 ended = list(threads.map(lambda one: one.stop(), servers))
                 self.disorder = [
                     name for name, is_orderly in zip(self._servers, ended, strict=True) if not is_orderly
@@ -132,9 +132,10 @@ class Laptop:
                 if self._mock is not None:
                     self._mock.close()
 
-    async def until_started(self) -> None:
-        """Wait until all servers answer; raise the cause of a failure."""
-        await asyncio.gather(*map(asyncio.wrap_future, self._starts))
+    async def until_started(self, *names: str) -> None:
+        """Wait until the servers of these names answer, by default all; raise the cause of a failure."""
+        waited = [start for name, start in self._starts.items() if name in names or not names]
+        await asyncio.gather(*map(asyncio.wrap_future, waited))
 
     async def keep(self, say: Callable[[str], None]) -> None:
         """Restart services that end, until cancelled; `say` receives a message each time."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from stream_durable import bootstrap
 from stream_durable.core.definition.stranding import queues_of as queues_in
@@ -33,6 +34,9 @@ from stream_durable.telemetry import (
 )
 from stream_durable.wire.topics import INBOX, full_name
 
+if TYPE_CHECKING:
+    from stream_durable.services.laptop import Laptop
+
 _log = logger(__name__)
 
 _NOT_TAKEN_IN: Final = "the group has not taken it in yet"
@@ -46,6 +50,13 @@ async def reconciler(settings: Settings, metrics: Metrics) -> AsyncIterator[Serv
     await check_topics(settings, ())
     await question_rights(settings, "reconciler")
     await question_role(settings)
+    async with prepared_reconciler(settings, metrics) as service:
+        yield service
+
+
+@asynccontextmanager
+async def prepared_reconciler(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
+    """Return the role of a reconciler without checks at the start, for use after `prepare`."""
     async with AsyncExitStack() as stack:
         kafka, postgres = _kafka(settings), await _postgres(settings, stack)
         found = await stack.enter_async_context(bootstrap.reconciler(settings, metrics))
@@ -68,13 +79,20 @@ async def reconciler(settings: Settings, metrics: Metrics) -> AsyncIterator[Serv
         yield Service(found.run, checks, (kafka, postgres))
 
 
-def worker(app: App, note: int | None = None) -> Role:
-    """Return the role of a worker for this app; `note` as in `bootstrap.worker`."""
+def worker(app: App, note: int | None = None, *, makes_topics: bool = False) -> Role:
+    """Return the role of a worker for this app; `note` as in `bootstrap.worker`.
+
+    Topics are checked, or made if missing.
+    """
 
     @asynccontextmanager
     async def role(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
-        await check_topics(settings, app.parts(settings.worker.queues))
-        await question_rights(settings, "worker")
+        parts = app.parts(settings.worker.queues)
+        if makes_topics:
+            await make_topics(settings, parts)
+        else:
+            await check_topics(settings, parts)
+            await question_rights(settings, "worker")
         if unserved := set(queues_of(app)) - set(settings.worker.queues):
             where = ", ".join(sorted(unserved))
             _log.warning(
@@ -98,6 +116,13 @@ async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Service
     """Return the role of an ingress, without a database."""
     await check_topics(settings, ())
     await question_rights(settings, "ingress")
+    async with prepared_ingress(settings, metrics) as service:
+        yield service
+
+
+@asynccontextmanager
+async def prepared_ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
+    """Return the role of an ingress without checks at the start, for use after `prepare`."""
     kafka = _kafka(settings)
     async with bootstrap.ingress(settings, metrics) as found:
 
@@ -120,10 +145,24 @@ async def make_topics(settings: Settings, queues: tuple[str, ...]) -> list[str]:
     return [step.topic for step in steps]
 
 
-async def prepare(settings: Settings, queues: tuple[str, ...]) -> tuple[list[str], int]:
-    """Bring schema and topics up to date; return the migrations that were applied and how many topics."""
-    applied = await migrate.migrate(settings.postgres, settings.kafka.partitions)
-    return applied, len(await make_topics(settings, queues))
+async def prepare(laptop: Laptop, queues: tuple[str, ...]) -> tuple[list[str], int]:
+    """Bring schema and topics up to date, each as soon as its server answers.
+
+    Return the migrations that were applied and how many topics. Refuses the data of a newer release.
+    """
+    settings = laptop.settings
+
+    async def schema() -> list[str]:
+        await laptop.until_started("Postgres")
+        applied = await migrate.migrate(settings.postgres, settings.kafka.partitions)
+        await check_format(settings)
+        return applied
+
+    async def topics() -> int:
+        await laptop.until_started("Kafka")
+        return len(await make_topics(settings, queues))
+
+    return await asyncio.gather(schema(), topics())
 
 
 async def check_topics(settings: Settings, queues: tuple[str, ...]) -> None:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, suppress
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from stream_durable import operating
+from stream_durable.client.queues import WorkerState
+from stream_durable.core.effects import Command
+from stream_durable.core.errors import RejectedError
 from stream_durable.core.gate.summary import GateSummary
 from stream_durable.core.lanes import lanes_of_all, parts_of, queue_of
 from stream_durable.core.status import COMPENSATION_FAILED
-from stream_durable.explain.phrases import counted
+from stream_durable.explain.phrases import counted, times
+from stream_durable.explain.stopped import RESTARTED
 from stream_durable.kafka.groups import Group, Groups
 from stream_durable.kafka.reader import KafkaReader
-from stream_durable.ports import GroupMember, OperatorViews, PartitionSummary, RunQuery, Span
+from stream_durable.ports import GroupMember, OperatorViews, PartitionSummary, Record, RunQuery, Span
 from stream_durable.settings import Settings
+from stream_durable.wire.control import JOINS_MS
+from stream_durable.wire.inbox import decode_command
 from stream_durable.wire.topics import (
     COMMANDS,
     DEAD,
@@ -52,11 +60,21 @@ class PartitionStatus(NamedTuple):
     left: Backlog
 
 
+class Culprit(NamedTuple):
+    """The next attempt of a queue, during which workers were lost."""
+
+    run: str
+    step: str
+    losses: int
+
+
 class Readers(NamedTuple):
     """The processes reading a topic, with the remaining records."""
 
     members: tuple[GroupMember, ...]
     left: Backlog
+    #: Of a queue: the attempt with most losses among the next ones, as their commands say.
+    culprit: Culprit | None = None
 
 
 class Concern(NamedTuple):
@@ -110,12 +128,12 @@ async def status(settings: Settings) -> Status:
     )
 
 
-def concerns(found: Status) -> list[Concern]:
-    """Return the problems for a person, the most urgent first."""
+def concerns(found: Status, workers: Iterable[WorkerState] = ()) -> list[Concern]:
+    """Return the problems for a person, the most urgent first; `workers` as they reported themselves."""
     return [
         *_of_partitions(found),
         *_of_roles(found),
-        *_of_queues(found),
+        *_of_queues(found, list(workers)),
         *_of_what_is_kept(found),
     ]
 
@@ -149,11 +167,35 @@ def _of_roles(found: Status) -> Iterator[Concern]:
         yield Concern(text, "see its log, or start another one")
 
 
-def _of_queues(found: Status) -> Iterator[Concern]:
+def _of_queues(found: Status, workers: Sequence[WorkerState]) -> Iterator[Concern]:
     for queue, readers in found.queues.items():
         if readers.left.records and not readers.members:
-            text = f"queue {queue}: no worker serves it, and its backlog is {readers.left.records}"
-            yield Concern(text, f"start one: `stream-durable worker APP --queue {queue}`")
+            need = f"its backlog is {readers.left.records}"
+            yield unserved(queue, readers, need, _last_lost(queue, workers, found.at))
+
+
+def _last_lost(queue: str, workers: Sequence[WorkerState], now: int) -> str:
+    """Return the last worker of a queue without readers, if lost without notice."""
+    lost = [one for one in workers if queue in one.queues and now - _ms(one.since) > JOINS_MS]
+    return max(lost, key=lambda one: one.seen).name if lost else ""
+
+
+def unserved(queue: str, readers: Readers | None, need: str, lost: str) -> Concern:
+    """Return the facts about an unserved queue, and the remedy; `lost` is its last worker."""
+    start = f"start one: `stream-durable worker APP --queue {queue}`"
+    culprit = None if readers is None else readers.culprit
+    if culprit is None and not lost:
+        return Concern(f"queue {queue}: no worker serves it, and {need}", start)
+    if culprit is None:
+        text = f"queue {queue}: no worker serves it now, and {need}; its last one, {lost}, was lost"
+        return Concern(text, f"{RESTARTED}; the log says which attempts it had. Without a supervisor {start}")
+    where = f"{culprit.run}/{culprit.step}"
+    return Concern(
+        f"queue {queue}: no worker serves it now, and {need}; a worker was lost {times(culprit.losses)} at "
+        f"{where}, whose command is next",
+        f"{RESTARTED}; `stream-durable why {shlex.quote(culprit.run)} {shlex.quote(culprit.step)}` says how "
+        f"far it is. Without a supervisor {start}",
+    )
 
 
 def _of_what_is_kept(found: Status) -> Iterator[Concern]:
@@ -168,6 +210,10 @@ def _of_what_is_kept(found: Status) -> Iterator[Concern]:
         text = f"{counted(found.dead, 'record')} of the last day could not be applied"
         topic = full_name(found.prefix, DEAD)
         yield Concern(text, f"the table dead_letter and the topic {topic} have them, with the reason")
+
+
+def _ms(at: datetime) -> int:
+    return round(at.timestamp() * 1_000)
 
 
 def _has_stood(found: Status, left: Backlog) -> bool:
@@ -228,10 +274,12 @@ async def _readers(settings: Settings) -> _Read | None:
 
 def _together(lanes: Sequence[Readers]) -> Readers:
     """Return the readers of all lanes of a queue as those of the queue: the same processes read each."""
-    times = [one.left.since for one in lanes if one.left.since is not None]
+    since = [one.left.since for one in lanes if one.left.since is not None]
+    culprits = [one.culprit for one in lanes if one.culprit is not None]
     return Readers(
-        lanes[0].members, Backlog(sum(one.left.records for one in lanes), min(times, default=None))
-    )
+        lanes[0].members, Backlog(sum(one.left.records for one in lanes), min(since, default=None)),
+        max(culprits, key=lambda one: one.losses, default=None),
+    )  # fmt: skip
 
 
 async def queues(settings: Settings) -> Mapping[str, Readers] | None:
@@ -241,8 +289,22 @@ async def queues(settings: Settings) -> Mapping[str, Readers] | None:
 
 
 async def _reading(settings: Settings, topic: str, group: Group) -> Readers:
-    times = await _oldest(settings, topic, group.left)
-    return Readers(group.members, Backlog(group.lag, min(times.values(), default=None)))
+    heads = await _heads(settings, topic, group.left)
+    since = min((record.time for record in heads.values()), default=None)
+    return Readers(group.members, Backlog(group.lag, since), _culprit(topic, settings, heads.values()))
+
+
+def _culprit(topic: str, settings: Settings, heads: Iterable[Record]) -> Culprit | None:
+    """Return the command with most losses, if any has some."""
+    if not topic.startswith(full_name(settings.prefix, COMMANDS)):
+        return None
+    found = list[Culprit]()
+    for record in heads:
+        with suppress(RejectedError):
+            command = decode_command(record.value or b"")
+            if isinstance(command, Command) and command.losses:
+                found.append(Culprit(command.run, command.step, command.losses))
+    return max(found, key=lambda one: one.losses, default=None)
 
 
 async def _partitions(
@@ -256,24 +318,25 @@ async def _partitions(
         for one in summaries
         if (span := inbox.bounds.get(one.partition)) is not None
     }
-    times = await _oldest(settings, full_name(settings.prefix, INBOX), left)
+    heads = await _heads(settings, full_name(settings.prefix, INBOX), left)
     return [
         PartitionStatus(
             one,
             Backlog(
-                span.end - span.start if (span := left.get(one.partition)) else 0, times.get(one.partition)
+                span.end - span.start if (span := left.get(one.partition)) else 0,
+                head.time if (head := heads.get(one.partition)) else None,
             ),
         )
         for one in summaries
     ]
 
 
-async def _oldest(settings: Settings, topic: str, left: Mapping[int, Span]) -> dict[int, int]:
-    """Return the time of the next record of each partition with a backlog."""
+async def _heads(settings: Settings, topic: str, left: Mapping[int, Span]) -> dict[int, Record]:
+    """Return the next record of each partition with a backlog."""
     spans = [Span(s.partition, s.start, s.start + 1) for s in left.values() if s.start < s.end]
     reader = KafkaReader(settings.kafka, topic, client=_CLIENT, records_max=max(1, len(spans)))
-    found: dict[int, int] = {}
+    found: dict[int, Record] = {}
     async with aclosing(reader.read(spans)) as batches:
         async for records in batches:
-            found |= {record.partition: record.time for record in records}
+            found |= {record.partition: record for record in records}
     return found

@@ -21,7 +21,7 @@ from stream_durable.settings.branches import (
     WorkerSettings,
 )
 from stream_durable.settings.registry import RegistrySettings
-from stream_durable.settings.rows import SettingRow, describe, plain_value
+from stream_durable.settings.rows import SettingRow, describe, masked, plain_value
 from stream_durable.settings.safety import check_safety, database_address, far_brokers, far_database
 from stream_durable.settings.sources import ENVIRONMENT_PREFIX, Origin, SettingsError, environment_name
 from stream_durable.settings.tree import CONFIG_VARIABLE, DEFAULT_FILE, Settings
@@ -52,5 +52,6 @@ __all__ = [
     "far_database",
     "host_of",
     "is_loopback",
+    "masked",
     "plain_value",
 ]

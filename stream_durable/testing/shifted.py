@@ -39,7 +39,7 @@ class ShiftedLog:
         self._log.on_arrival(call)
 
     def take_records(self) -> list[Record] | None:
-        """Return arrived records if they are the next event."""
+        """Return arrived records if next in order."""
         records = self._log.take_records()
         return None if records is None else [self._shifted(record) for record in records]
 

@@ -14,6 +14,8 @@ from stream_durable.core.errors import RejectedError
 
 _QUEUE: Final = "queue/"
 _WORKER: Final = "worker/"
+#: Within this time after its first record a worker joins the groups of its queues.
+JOINS_MS: Final = 5_000
 #: A worker that misses so many of its records in a row is gone.
 _MISSED_MAX: Final = 3
 
@@ -129,6 +131,15 @@ class ControlState:
     def serving(self, queue: str, now: int) -> list[Present]:
         """Return the workers of a queue that are not gone."""
         return [one for one in self.workers.values() if one.load(queue) is not None and not one.is_gone(now)]
+
+    def last_lost(self, queue: str, now: int) -> Present | None:
+        """Return the latest worker of a queue without a reader now, if lost without notice."""
+        served = [
+            one
+            for one in self.workers.values()
+            if one.load(queue) is not None and now - one.here.since > JOINS_MS
+        ]
+        return max(served, key=lambda one: one.seen, default=None)
 
 
 def queue_key(queue: str) -> bytes:

@@ -104,6 +104,7 @@ class Fitting:
 def _too_large(size: int, what: str, most: int, did: str = "returned") -> Fail:
     return Fail(
         "output_too_large",
-        f"the step {did} {size} bytes of JSON{what}; {most} are the most",
+        f"the step {did} {size} bytes of JSON{what}; {most} are the most: keep it elsewhere, and pass on "
+        "where it is",
         retryable=False,
     )

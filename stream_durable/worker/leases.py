@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from stream_durable.core.messages import AttemptHeartbeat, AttemptMessage, AttemptStarted
 from stream_durable.ports import Clock
 from stream_durable.settings import WorkerSettings
-from stream_durable.telemetry import ATTEMPT_SUSPECTED, logger
+from stream_durable.telemetry import ATTEMPT_ANNOUNCED, ATTEMPT_SUSPECTED, logger
 from stream_durable.worker.isolation import Isolation
 from stream_durable.worker.job import Job, JobKey
 from stream_durable.worker.note import Note
@@ -103,10 +103,12 @@ class Leases:
         command = job.command
         # Should it end us as well, this is the last that is heard of us.
         self.write_note(job)
-        _log.warning(
-            ATTEMPT_SUSPECTED, run=command.run, step=command.step, attempt=command.attempt,
-            losses=command.losses,
-        )  # fmt: skip
+        who = {"run": command.run, "step": command.step, "attempt": command.attempt}
+        if command.losses:
+            _log.warning(ATTEMPT_SUSPECTED, **who, losses=command.losses)
+        else:
+            # Most of these were only near one that ended a worker, or near a deployment's kill.
+            _log.info(ATTEMPT_ANNOUNCED, **who)
         await settle()
         job.settle = None
 

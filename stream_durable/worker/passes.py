@@ -153,7 +153,7 @@ class Passes:
         return True
 
     def waits(self, job: Job) -> AttemptWaits:
-        """Return the message of a pass that waits, and keep the function if it is suspended.
+        """Return the message of a waiting pass, and keep the function if it is suspended.
 
         Raises `Fail` for waits too many or too large for a message.
         """

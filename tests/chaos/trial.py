@@ -122,7 +122,8 @@ class Trial:
         """How many runs have not ended as they may, be it that they are still to be tried again."""
         return sum(
             run not in ledger.runs or ledger.runs[run].last not in allowed_ends(told)
-            for run, told in list(self._publisher.runs.items())
+            # A copy is made at once: the publisher's thread goes on.
+            for run, told in self._publisher.runs.copy().items()
             if told.is_accepted
         )
 

@@ -103,6 +103,10 @@ def test_a_bug_is_not_hidden(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
         (("runs", "list", "--since", "yesterday"), "neither a time nor a duration"),
         (("runs", "list", "--status", "sleeping"), "compensation_failed"),
         (("runs", "list", "--limit", "0"), "--limit"),
+        (("runs", "list", "--output", "xml"), "'--output' / '-o': 'xml' is not one of 'table'"),
+        (("start", "order"), "No such command 'start'. Did you mean 'runs start'?"),
+        (("make", "orders"), "Did you mean 'topics make'?"),
+        (("runs", "start", "order", "--app", "docs.examples.shop:app"), "give it with --input"),
     ],
 )
 def test_what_was_typed_wrong_is_a_usage_error(cli: Cli, arguments: tuple[str, ...], hint: str) -> None:

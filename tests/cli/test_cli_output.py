@@ -102,6 +102,51 @@ def test_on_a_terminal_what_is_cut_keeps_both_ends_and_the_rest_wraps(
     assert all(f"-id-{i}" in text.replace(" ", "") for i in range(2))
 
 
+RUN = {
+    "word": "Needs review",
+    "id": "0198c3f2-7a51-7c3e-9d2b-5f6a1e0b4c7d",
+    "workflow": "order",
+    "status": "failed",
+    "reason": "charge: bank_down: the bank does not answer, and the card was not charged; ask the customer",
+    "steps": Share(1, 3),
+    "created": datetime(2026, 11, 28, 1, 10, 28),  # noqa: DTZ001 - the clock of the reader
+    "took": Took(1_000, 1_081),
+}
+
+
+def on_terminal(monkeypatch: pytest.MonkeyPatch, width: int, row: dict[str, object]) -> list[str]:
+    """Return the printed lines of one row, without colours."""
+    out = Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setenv("COLUMNS", str(width))
+    show([row], tuple(row), Format.TABLE, empty="")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).splitlines()
+    assert max(map(len, lines)) <= width
+    return [line.rstrip() for line in lines[2:]]
+
+
+def test_on_a_narrow_terminal_a_sentence_is_below_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    row, *below = on_terminal(monkeypatch, 100, RUN | {"id": RUN["id"][:20]})
+    assert "2026-11-28 01:10:28" in row and "Needs review" in row
+    assert below == [f"  reason: {RUN['reason']}"[:100].rsplit(" ", 1)[0], "  customer"]
+
+    # With less room the last columns go there as well, before any id or time is cut or wrapped.
+    row, *below = on_terminal(monkeypatch, 100, RUN)
+    assert row.endswith("2026-11-28 01:10:28") and str(RUN["id"]) in row
+    assert below[0].startswith("  took: 81 ms   reason: charge: bank_down: ") and len(below) == 2
+
+    row, *below = on_terminal(monkeypatch, 40, RUN)
+    assert row == "Needs review"
+    assert " ".join(below).split()[:2] == ["id:", RUN["id"]]
+
+
+def test_on_a_wide_terminal_a_sentence_has_room_in_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = on_terminal(monkeypatch, 150, RUN)
+
+    assert len(lines) == 3
+    assert "2026-11-28 01:10:28" in lines[0] and "Needs review" in lines[0]
+
+
 def test_completed_members_of_a_large_group_are_counted() -> None:
     members = [{"step": f"read[{i}]", "status": "failed" if i == 7 else "completed"} for i in range(30)]
     small = [{"step": f"mail[{i}]", "status": "completed"} for i in range(2)]

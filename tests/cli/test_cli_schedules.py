@@ -66,7 +66,8 @@ def test_one_is_created_fires_is_changed_and_deleted(cli: Cli) -> None:
 
     cli("schedules", "change", "often", "--cron", "0 3 * * *", "--timezone", "Asia/Tokyo")
     until(cli, "often", rule="cron 0 3 * * *", timezone="Asia/Tokyo")
-    assert cli("schedules", "trigger", "often", "--id", "by-hand").stdout.strip() == "often//@by-hand"
+    said = cli("schedules", "trigger", "often", "--id", "by-hand").stdout
+    assert said == "Asked for run often//@by-hand of schedule often.\n"
     wait_for(
         lambda: cli("runs", "show", "often//@by-hand", code=None).exit_code == 0,
         seconds=SECONDS, what="the triggered run",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC
 
 import pytest
+from waiting import eventually
 
 from stream_durable import Breaker, Fail, Retry, Workflow
-from stream_durable.client import Attention, RunFilter
+from stream_durable.client import Attention, Need, RunFilter
 from stream_durable.testing import Engine
 
 pytestmark = [
@@ -68,6 +69,45 @@ async def test_failures_are_grouped_by_cause_and_undone_ones_come_first(engine: 
     marked = await engine.list(RunFilter(reviewed=True))
     assert {(one.id, one.word) for one in marked.runs} == {("undone-0", "Done"), ("shop-2", "Done")}
     assert (await engine.count(RunFilter(reviewed=False))).found == 3
+
+
+async def test_runs_whose_next_function_is_gone_are_named(engine: Engine) -> None:
+    old, new = Workflow("order"), Workflow("order")
+    for flow, last in ((old, "ship"), (new, "send")):
+        flow.wait_signal("go")
+        flow.add(last, lambda: 1, after="go")
+    for run in ("order-1", "order-2", "order-3"):
+        await engine.until_waiting(await engine.start(old, id=run))
+    engine.deploy(new)
+    await engine.signal("order-1", "go")
+    await engine.advance("2s")
+    await engine.signal("order-2", "go")
+    await engine.advance("1s")
+
+    async def is_named() -> bool:
+        found.extend((await of(engine)).needs)
+        return bool(found)
+
+    found = list[Need]()
+    await eventually(is_named, "the step is given back", seconds=60)
+    need = found[-1]
+
+    assert (need.word, need.code) == ("Blocked", "not_carried")
+    assert (need.evidence["workflow"], need.evidence["step"]) == ("order", "ship")
+    assert need.affected == need.evidence["runs"] == 2
+    assert need.evidence["run"] == "order-1" and need.since is not None
+    assert need.sentence.startswith("ship of workflow order holds up 2 runs since ")
+    assert ", order-1 first: " in need.sentence and "has no function for step 'ship'" in need.sentence
+    assert need.sentence.endswith(
+        "; deploy a worker that has the function until such runs have ended, or cancel them."
+    )
+    # That is one, and there is no such run any more.
+    engine.deploy(old)
+    await engine.advance("10s")
+    assert (await of(engine)).needs == ()
+    assert {run.id: run.status for run in engine.runs} == {
+        "order-1": "completed", "order-2": "completed", "order-3": "waiting",
+    }  # fmt: skip
 
 
 async def test_what_is_held_up_or_about_to_expire(engine: Engine) -> None:

@@ -259,3 +259,27 @@ def test_an_undone_run_reads_the_changed_input() -> None:
     changed(play, input=b"2")
     play.reload()
     assert play.cancelled(compensate=True).commands[0].input == Raw(b"2")
+
+
+def test_a_member_gets_the_changed_item_whether_the_run_was_loaded_or_not() -> None:
+    member = step("a", on_error="hold")
+    node = EachNode(name="a", over="input.items", step=member)
+    plays = [Play(node, input=b'{"items":[1,2]}') for _ in range(2)]
+    for play in plays:
+        play.failed("a[1]")
+        changed(play, input=b'{"items":[1,7]}')
+    plays[1].reload()
+    assert [play.retried("a[1]").commands[0].item for play in plays] == [Raw(b"7"), Raw(b"7")]
+
+
+def test_a_member_whose_item_is_gone_fails_and_says_so() -> None:
+    member = step("a", on_error="hold")
+    play = Play(EachNode(name="a", over="input.items", step=member), input=b'{"items":[1,2]}')
+    play.failed("a[1]")
+    changed(play, input=b'{"items":[1]}')
+    (answer,) = play.retried("a[1]").messages
+    assert play.tell(answer).facts == ["step.held a[1]"]
+    failure = play.step("a[1]").failure
+    assert failure is not None and failure.code == "no_item" and "input.items" in failure.message
+    changed(play, "h2", input=b'{"items":[1,3]}')
+    assert play.retried("a[1]", "retry-2").commands[0].item == Raw(b"3")

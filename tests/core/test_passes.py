@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from builders import RUN, Play, signal, step
+from builders import RUN, Play, hook, inside, parallel, signal, step
 from msgspec import Raw
 
 from stream_durable.core.failure import Failure
@@ -22,7 +22,9 @@ from stream_durable.core.messages import (
     AttemptWaits,
     Call,
     InnerWait,
+    RunContinued,
 )
+from stream_durable.core.run import portions
 from stream_durable.core.run.rows import step_rows
 from stream_durable.core.status import Outcome
 
@@ -165,3 +167,70 @@ def test_the_first_note_of_a_call_counts_though_its_value_is_kept_already() -> N
 
     assert play.due("a") is not None
     assert play.tell(completed(SECOND, "w2", b"2")).outcome is Outcome.APPLIED
+
+
+def waiting(name: str) -> AttemptWaits:
+    waits = (InnerWait(1, Raw(msgspec.json.encode(signal(f"{name}/go")))),)
+    return AttemptWaits(key=RUN, step=name, attempt=1, worker="w1", format=INSIDE, waits=waits)
+
+
+def test_a_hook_that_has_waited_waits_for_no_place_of_the_workflow() -> None:
+    play = Play(step("a"), step("b", "a"), hooks=(hook("on_step_complete"),), concurrency=1)
+    name = "a~on_step_complete"
+    assert play.completed("a").asked == [(name, 1)]
+    assert play.tell(waiting(name)).asked == [("b", 1)]
+    assert play.signalled("go").asked == [(name, 1)]
+
+
+def test_a_hook_that_is_to_go_on_is_counted_when_its_run_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    play = Play(step("a"), step("b", "a"), hooks=(hook("on_step_complete"),))
+    name = "a~on_step_complete"
+    play.completed("a")
+    play.tell(waiting(name))
+    monkeypatch.setattr(portions, "LOAD_MAX", 0)
+    assert not play.signalled("go").asked, "it is left to the next record"
+    monkeypatch.undo()
+
+    play.reload()
+
+    play.completed("b")
+    play.completed("b~on_step_complete")
+    assert play.run.ended is None
+    assert play.tell(RunContinued(key=RUN)).asked == [(name, 1)]
+    play.completed(name)
+    assert play.run.status == "completed"
+
+
+def test_a_step_out_of_time_between_two_passes_has_failed() -> None:
+    play = Play(step("a", total_ms=5_000))
+    play.tell(waiting("a"))
+    play.paused()
+    play.signalled("go")
+    assert play.status("a") == "pending"
+    assert play.fire("a").facts == ["step.failed a", "run.failed"]
+
+
+def test_a_member_held_between_two_passes_has_its_place_again() -> None:
+    member = inside("g", step("a", total_ms=5_000, on_error="hold"))
+    play = Play(parallel("g", concurrency=1), member, inside("g", step("b")))
+    play.tell(waiting("a"))
+    play.paused()
+    play.signalled("go")
+    assert play.fire("a").facts == ["step.held a"]
+    play.reload()
+    assert not play.resumed().asked, "the one place is that of the held member"
+    assert play.retried("a").asked == [("a", 2)]
+    assert play.completed("a", attempt=2).asked == [("b", 1)]
+
+
+def test_a_held_step_that_begins_again_has_what_it_kept_however_its_run_was_loaded() -> None:
+    play = Play(step("a", on_error="hold"))
+    noted(play, "w1", b"1", FIRST)
+    play.tell(AttemptFailed(**WHO, worker="w1", failure=Failure("Oops"), call=FIRST))
+    play.retried("a")
+    play.reload()
+    assert play.failed("a", attempt=2).facts == ["step.held a"]
+    (again,) = play.retried("a", "retry-2").commands
+    assert [kept.value for kept in again.kept] == [Raw(b"1")]
+    play.failed("a", attempt=3)
+    assert play.retried("a", "retry-3", whole=True).commands[0].kept == ()

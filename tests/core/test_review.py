@@ -316,3 +316,26 @@ def test_the_total_time_of_a_held_step_begins_again() -> None:
     assert play.fire("a").facts == ["step.held a"]
     play.now += 50_000
     assert play.retried("a").timers["a"] == play.now + 5_000
+
+
+def test_a_held_step_after_one_that_is_retried_too_begins_in_its_turn() -> None:
+    play = Play(step("a", on_error="continue"), held("b", "a"), step("c", "b"), timeout_ms=60_000)
+    play.failed("a")
+    play.failed("b")
+    said = play.retried()
+    assert said.asked == [("a", 2)] and said.timers[""] == NOON + 60_000
+    assert reviews(play, "b") == [("retry", "", "")]
+    play.reload()
+    assert play.completed("a", attempt=2).asked == [("b", 2)]
+
+
+def test_held_members_of_what_is_made_again_are_gone() -> None:
+    member = step("b", on_error="hold")
+    every = EachNode(name="b", after=("a",), over="input.items", step=member)
+    play = Play(step("a", on_error="continue"), every, input=b'{"items":[1,2]}')
+    play.failed("a")
+    play.failed("b[0]")
+    assert play.retried().asked == [("a", 2)]
+    assert play.run.requests is not None and play.run.requests.held == 0
+    play.reload()
+    assert len(play.completed("a", attempt=2).asked) == 2

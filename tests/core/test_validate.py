@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from stream_durable.core.definition.cycles import find_cycles
+from stream_durable.core.definition.guards import Breaker
 from stream_durable.core.definition.nodes import (
     AnyNode,
+    BranchNode,
     Definition,
     EventNode,
     SignalNode,
@@ -69,6 +71,13 @@ def test_a_good_definition_has_no_faults() -> None:
 )
 def test_each_kind_of_node_has_its_own_faults(node: AnyNode, code: str) -> None:
     assert codes(step("a"), node) == [("n", code)]
+
+
+def test_a_function_that_selects_a_clause_has_no_breaker() -> None:
+    selector = StepNode(name="n", breaker=Breaker(name="bank"))
+    node = BranchNode(name="n", selector=selector, cases=(None,))
+
+    assert codes(node, StepNode(name="a", member_of="n")) == [("n", "contradiction")]
 
 
 def test_a_workflow_cannot_be_over_before_it_begins() -> None:

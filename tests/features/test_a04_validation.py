@@ -326,3 +326,10 @@ def test_steps_outside_of_a_branch_wait_for_the_branch() -> None:
         "step 'y' waits for 'x', which is in another clause of branch 'kind': only one of the two runs",
         "step 'z' waits for 'x', which is inside of branch 'kind': wait for 'kind' instead",
     ]
+
+
+def test_an_unknown_option_of_a_workflow_names_the_one_that_is_meant() -> None:
+    with pytest.raises(TypeError, match=r"there is no option timout= here; is timeout= meant\?"):
+        Workflow("order", timout="3d")  # type: ignore[call-overload, call-arg, unused-ignore]
+    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
+        Workflow("order", colour="red")  # type: ignore[call-overload, call-arg, unused-ignore]

@@ -297,3 +297,20 @@ def test_what_a_child_cannot_mean() -> None:
         "child 'd': input= takes a path such as \"input.id\", or an object of paths, not 7",
         "child 'e': a time-out must be longer than nothing",
     ]
+
+
+@pytest.mark.parametrize(("on_timeout", "ends"), [("fail", "compensated"), (None, "cancelled")])
+async def test_a_child_out_of_its_time_is_undone_unless_there_is_an_output_instead(
+    engine: Engine, on_timeout: str | None, ends: str
+) -> None:
+    small = Workflow("small")
+    small.add("one", lambda: 1).compensate(lambda: None)
+    small.wait_signal("never")
+    flow = Workflow("flow")
+    flow.add("first", lambda: 1).compensate(lambda: None)
+    flow.child("kid", small, timeout="1h", on_timeout=on_timeout, after=["first"])
+    run = await engine.start(flow)
+    await engine.advance("2h")
+    await engine.until(run, "compensated" if on_timeout == "fail" else "completed")
+    kid = next(one for one in engine.runs if one.workflow == "small")
+    assert kid.status == ends

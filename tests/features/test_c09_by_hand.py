@@ -170,6 +170,27 @@ async def test_a_retry_that_is_cancelled_before_it_began_can_be_retried(engine: 
     assert run.step("a").attempts == 2
 
 
+async def test_a_group_that_was_reopened_ends_with_a_retry_that_is_cancelled_before_it_began(
+    engine: Engine,
+) -> None:
+    flow = Workflow("flow", gate=Gate("one", at_once=1))
+    a, b = flow.add("a", lambda: 1), flow.add("b", lambda: 2)
+    flow.parallel("both", [a, b])
+    flow.wait_signal("go", after="both")
+    engine.fail("b")
+    run = await engine.start(flow)
+    await engine.until(run, "failed")
+    other = await engine.start(flow)
+    await engine.until_waiting(other)
+    await run.retry()
+    await run.cancel("not yet")
+    assert (run.status, run.step("both").status, run.step("b").status) == ("cancelled",) * 3
+    await other.cancel()
+    await run.retry()
+    await engine.until_waiting(run)
+    assert (run.step("both").status, run.step("a").attempts, run.step("b").attempts) == ("completed", 1, 2)
+
+
 async def test_what_was_undone_is_done_anew(engine: Engine) -> None:
     flow = Workflow("saga")
     done: list[str] = []

@@ -146,6 +146,27 @@ async def test_kept_calls_are_kept(engine: Engine) -> None:
     assert run.output == "paid" and calls == [1]
 
 
+async def test_kept_calls_are_kept_however_often_somebody_tries_again(engine: Engine) -> None:
+    calls = []
+    flow = Workflow("w")
+
+    @flow.step(on_error="hold")
+    async def work(ctx: Context[None]) -> str:
+        paid = await ctx.once("pay", lambda: calls.append(1) or "paid")
+        if ctx.attempt < 3:
+            raise Fail("broken", "after paying")
+        return paid
+
+    run = await engine.start(flow)
+    for attempt in (1, 2):
+        await engine.until_idle()
+        assert (run.step("work").status, run.step("work").attempts) == ("held", attempt)
+        engine.restart()
+        await run.retry("work")
+    await engine.until_idle()
+    assert run.output == "paid" and calls == [1]
+
+
 async def test_waits_questions_and_children(engine: Engine) -> None:
     small = Workflow("small", output=int)
     small.add("only", lambda: 3)

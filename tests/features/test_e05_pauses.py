@@ -298,3 +298,16 @@ async def test_what_fails_while_it_is_paused_fails_the_run(engine: Engine) -> No
     await run.pause()
     await engine.advance("10m")
     assert run.status == "failed"
+
+
+async def test_a_paused_run_that_is_cancelled_cleans_up_and_is_undone(engine: Engine) -> None:
+    flow = Workflow("flow")
+    flow.add("first", lambda: 1).compensate(lambda: None)
+    a = flow.wait_signal("go")
+    flow.add("tidy", lambda: 2, after=[a.even_if_failed])
+    run = await engine.start(flow)
+    await engine.until_waiting(run)
+    await run.pause()
+    await run.cancel(compensate=True)
+    await engine.until(run, "compensated")
+    assert engine.calls("tidy") == 1

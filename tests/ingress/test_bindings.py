@@ -20,6 +20,7 @@ from stream_durable.client import BindingState
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.process import free_ports
 from stream_durable.sdk.topic import Topic
+from stream_durable.services.doctor.looking import examine
 from stream_durable.settings import Settings
 from stream_durable.wire.foreign import framed
 
@@ -75,7 +76,11 @@ async def test_a_missing_topic_is_named_and_read_from_its_first_record_once_it_i
     topic = f"later-{token_hex(4)}"
     async with running(settings, shop(topic)) as instance:
         state = await until(instance, lambda one: bool(one.trouble))
-        assert topic in state.trouble and state.lag is None
+        assert f"`stream-durable topics make {topic}`" in state.trouble and state.lag is None
+        _, faults = await examine(settings)
+        [fault] = [one for one in faults if one.check == "bindings"]
+        assert fault.cause == f"reads nothing: there is no topic '{topic}'"
+        assert f"`stream-durable topics make {topic}`" in fault.remedy
         # The events topic is served meanwhile.
         await instance.emit({"start": "order", "id": "other", "input": {"id": "x"}})
         await (await instance.begun("other")).result(timeout="90s")

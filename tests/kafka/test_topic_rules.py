@@ -73,6 +73,12 @@ def test_what_is_better_than_needed_or_a_matter_of_taste_is_left_alone(
     assert [step.action for step in compared(name, **changed)] == ["ok"]
 
 
+def test_the_partitions_of_a_good_topic_are_counted() -> None:
+    details = [compared(name)[0].detail for name in ("inbox", "definitions")]
+
+    assert details == ["2 partitions", "1 partition"]
+
+
 def test_brokers_that_compress_anew_are_mentioned() -> None:
     [step] = compared("inbox", compression_type="gzip")
 

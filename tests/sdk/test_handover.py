@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import msgspec
 import pytest
 from msgspec import Raw
-from pydantic import BaseModel, Field, SecretStr, computed_field
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, computed_field
 from typing_extensions import TypedDict
 
 from stream_durable import Context, Workflow
@@ -169,6 +169,10 @@ def test_any_type_that_json_can_stand_for_can_be_taken(taken: Any, data: bytes, 
     assert given(taken, data) == expected
 
 
+def _refused(number: int) -> int:
+    raise ValueError(f"{number} is not one of 1, 2")
+
+
 @pytest.mark.parametrize(
     ("taken", "data", "expected"),
     [
@@ -181,6 +185,7 @@ def test_any_type_that_json_can_stand_for_can_be_taken(taken: Any, data: bytes, 
         (Order, b"{}", "id: Field required; total: Field required"),
         (list[Order], b'[{"id":"1","total":1},{"id":2,"total":1}]', "1.id: Input should be a valid string"),
         (Annotated[int, Field(gt=0)], b"0", "Input should be greater than 0"),
+        (Annotated[int, AfterValidator(_refused)], b"7", "7 is not one of 1, 2"),
         (int, b'"1"', "Expected `int`, got `str`"),
         (int, b"true", "Expected `int`, got `bool`"),
         (dict, b"[]", "Expected `object`, got `array`"),

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from stream_durable import App, Fail, Workflow
+from stream_durable.core.errors import RejectedError
+from stream_durable.memory.bound import MemoryTopicViews
 from stream_durable.services.doctor.checks import CHECKS, findings
 from stream_durable.services.doctor.finding import CHECK_NAMES, Finding
 from stream_durable.services.doctor.looking import look
 from stream_durable.services.doctor.seen import Seen
 from stream_durable.settings import Settings
 from stream_durable.testing import Engine
+from stream_durable.wire.topics import FOREIGN
 
 SECRETS = {"security.token_secrets": ("a secret of the tests that is long enough",)}
 
@@ -109,6 +114,63 @@ async def test_a_schedule_that_its_app_declares_no_longer(engine: Engine) -> Non
 
     assert finding.cause == "fires on, though app shop declares it no longer"
     assert "schedules delete weekly" in finding.remedy
+
+
+def bound(topic: str = "orders", *, is_declared: bool = True, **options: Any) -> App:
+    flow = Workflow("order")
+    flow.add("take", lambda order: order["id"])
+    app = App("shop", workflows=[flow])
+    if is_declared:
+        app.on(app.topic(topic), start=flow, id="id", name="orders", **options)
+    return app
+
+
+async def test_a_binding_whose_topic_is_missing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def missing(self: MemoryTopicViews, topic: str, group: str) -> None:
+        raise RejectedError("unknown_topic", f"there is no topic {topic.removeprefix(FOREIGN)!r}")
+
+    await engine.deploy_app(bound("nope"))
+    assert found(engine) == []
+    monkeypatch.setattr(MemoryTopicViews, "partitions", missing)
+
+    finding = one(engine)
+
+    assert (finding.check, finding.severity, finding.thing) == ("bindings", "problem", "binding orders")
+    assert finding.cause == "reads nothing: there is no topic 'nope'"
+    assert finding.remedy.startswith("`stream-durable topics make nope` makes it")
+
+    # What needs attention says the same.
+    (need,) = engine.ask(engine._target.attention).needs
+    assert (need.word, need.code, need.evidence["topic"]) == ("Blocked", "binding_stopped", "nope")
+    assert need.sentence == (
+        "Binding orders of topic nope reads nothing: there is no topic 'nope': "
+        "`stream-durable topics make nope` makes it; if its name is another one, correct app.topic(...)."
+    )
+
+
+async def test_a_binding_that_has_stopped_was_paused_or_is_not_declared(engine: Engine) -> None:
+    await engine.deploy_app(bound(bad="stop"))
+    await engine.deliver("orders", {"id": "o1"})
+    await engine.deliver("orders", b"garbage")
+
+    finding = one(engine)
+
+    assert (finding.check, finding.severity, finding.thing) == ("bindings", "problem", "binding orders")
+    assert finding.cause.startswith("has stopped in partition 0 at offset 1: ")
+    assert "stream-durable bindings skip orders --partition 0 --offset 1" in finding.remedy
+
+    await engine.pause_binding("orders", "stocktaking", by="tom")
+    finding = one(engine)
+    assert (finding.severity, finding.thing) == ("warning", "binding orders")
+    assert finding.cause == "was paused by tom (stocktaking): records of topic orders wait"
+    assert finding.remedy == "`stream-durable bindings resume orders`"
+
+    await engine.resume_binding("orders")
+    await engine.skip_record("orders", 0)
+    await engine.deploy_app(bound(is_declared=False))
+    finding = one(engine)
+    assert finding.cause == "reads on, though app shop declares it no longer"
+    assert "bindings delete orders" in finding.remedy
 
 
 async def test_a_paused_queue(engine: Engine) -> None:

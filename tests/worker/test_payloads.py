@@ -167,7 +167,7 @@ async def test_an_output_beyond_all_bounds_fails() -> None:
         end = await site.end()
 
     assert (end.failure.code, end.failure.retryable) == ("output_too_large", False)
-    assert "4000003 bytes of JSON; 4000000 are the most" in end.failure.message
+    assert "4000003 bytes of JSON; 4000000 are the most: keep it elsewhere" in end.failure.message
 
 
 async def test_what_the_reconciler_reads_of_an_output_has_to_fit_into_a_message() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from waiting import eventually
 from worker_site import SECONDS, TOPIC, Site, working
 
@@ -14,6 +16,7 @@ from stream_durable.connecting import SystemClock
 from stream_durable.core.effects import Command
 from stream_durable.core.messages import AttemptCompleted, AttemptHeartbeat, AttemptMessage, AttemptStarted
 from stream_durable.settings import WorkerSettings
+from stream_durable.telemetry import ROOT
 from stream_durable.worker.job import Job
 from stream_durable.worker.leases import Leases
 from stream_durable.worker.offsets import DoneOffsets
@@ -86,6 +89,21 @@ async def test_one_asked_for_again_before_its_announcement_is_heard_is_announced
     said[1][1]()
     await began
     assert (second.unfinished, job.is_suspect) == (0, False)
+
+
+async def test_only_an_attempt_with_a_counted_loss_is_called_suspected(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    leases = Leases({}, _who, lambda job, message, then: then(), SystemClock(), WorkerSettings())
+    caplog.set_level(logging.INFO, ROOT)
+    for losses in (0, 1):
+        job = _job(losses)
+        job.command.losses = losses
+        await leases.announce_first(job, _settled)
+
+    assert [(one.levelname, one.getMessage().split()[0]) for one in caplog.records] == [
+        ("INFO", "attempt.announced"), ("WARNING", "attempt.suspected"),
+    ]  # fmt: skip
 
 
 def _job(offset: int) -> Job:

@@ -2445,7 +2445,7 @@ export interface components {
              * Check
              * @enum {string}
              */
-            check: "services" | "settings" | "schema" | "topics" | "clocks" | "partitions" | "lag" | "versions" | "queues" | "workflows" | "waits" | "timers" | "compensations" | "schedules" | "records";
+            check: "services" | "settings" | "schema" | "topics" | "clocks" | "partitions" | "lag" | "versions" | "queues" | "workflows" | "waits" | "timers" | "compensations" | "schedules" | "bindings" | "records";
             /**
              * Severity
              * @enum {string}
@@ -11879,7 +11879,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Of this check alone. */
-                check?: ("services" | "settings" | "schema" | "topics" | "clocks" | "partitions" | "lag" | "versions" | "queues" | "workflows" | "waits" | "timers" | "compensations" | "schedules" | "records") | null;
+                check?: ("services" | "settings" | "schema" | "topics" | "clocks" | "partitions" | "lag" | "versions" | "queues" | "workflows" | "waits" | "timers" | "compensations" | "schedules" | "bindings" | "records") | null;
                 /** @description How many at most. */
                 limit?: number;
                 /** @description How many were on the pages before. */

@@ -65,6 +65,12 @@ function placeOf(need: Need): ReactNode {
           {of} {need.affected === 1 ? "run" : "runs"}
         </Link>
       );
+    case "not_carried":
+      return (
+        <Link className="link" to="/runs" search={{ workflow: facts.workflow }}>
+          {of} {need.affected === 1 ? "run" : "runs"}
+        </Link>
+      );
     case "breaker":
       return (
         <Link className="link" to="/gates" search={{ name: facts.name, key: facts.key || undefined }}>

@@ -200,6 +200,8 @@ def _branch(node: BranchNode) -> Iterator[tuple[str, str]]:
         yield "contradiction", " is decided by a path or by a function, by one of the two"
     if not node.cases:
         yield "empty", " has no clauses"
+    if node.selector is not None and node.selector.breaker is not None:
+        yield "contradiction", ": breaker= is for steps, and its function only selects a clause"
     seen: set[bytes | None] = set()
     for case in node.cases:
         try:

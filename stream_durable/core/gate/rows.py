@@ -83,6 +83,7 @@ class _GateBody(msgspec.Struct, omit_defaults=True):
     last: int = 0
     now: int = 0
     orders: Orders = {}
+    lows: list[tuple[int, int]] = []
 
 
 _breaker_body = msgspec.json.Decoder(_BreakerBody).decode
@@ -123,7 +124,8 @@ def _write_gate(gate: Gate, rows: Rows) -> None:
     key, partition, line = gate.id, gate.partition, gate.line
     if gate.is_touched:
         body = _GateBody(
-            gate.asked, gate.change, gate.keys, gate.due, gate.full, gate.last, line.now, gate.orders
+            gate.asked, gate.change, gate.keys, gate.due, gate.full, gate.last, line.now, gate.orders,
+            gate.lows,
         )  # fmt: skip
         rows.of(GateRow).append(GateRow(key, partition, None if gate.is_over else _encode(body)))
     places = rows.of(PlaceRow)
@@ -154,7 +156,7 @@ def _thaw_gate(
     stored = _gate_body(body)
     gate.asked, gate.change, gate.keys, gate.due = stored.asked, stored.change, stored.keys, stored.due
     gate.full, gate.last, gate.line.now = stored.full, stored.last, stored.now
-    gate.orders = stored.orders
+    gate.orders, gate.lows = stored.orders, stored.lows
     found: list[tuple[PlaceKey, Place, bool]] = []
     for row in sorted(places, key=itemgetter(4)):
         _, run, step, attempt, ordinal, is_inside, passes, priority, share, units, since, lease = row

@@ -11,6 +11,8 @@ from stream_durable.core.orders import Orders
 
 #: The rate is counted in nanoseconds, so that one that does not divide its time is kept to all the same.
 _NANO = 1_000_000
+#: Of how many times it is known how much of the rate was in use: fewer give back less.
+LOWS_MAX = 64
 
 
 def gate_id(name: str, key: str = "") -> str:
@@ -42,6 +44,7 @@ class Gate:
         "last",
         "limits",
         "line",
+        "lows",
         "orders",
         "partition",
         "touched_places",
@@ -62,6 +65,9 @@ class Gate:
         self.orders: Orders = {}
         #: Nanoseconds of log time up to which the rate is used.
         self.full = 0
+        #: How much of the rate was used at least since a time: the log time of passages, ascending, and the
+        #: nanoseconds in use just before, ascending too. Only since the oldest passage of those inside.
+        self.lows: list[tuple[int, int]] = []
         #: The number of the last place.
         self.last = 0
         #: When its timer fires.
@@ -171,6 +177,7 @@ class Gate:
     def use(self, cost: int, now: int) -> None:
         """Count a passage for the rate."""
         if self.limits.rate is not None:
+            self._note_low(now)
             self.full = min(max(self.full, now * _NANO) + cost * _interval(self.limits), FAR)
             self.is_touched = True
 
@@ -181,9 +188,40 @@ class Gate:
             return
         self.line.correct(place.share, difference)
         if self.limits.rate is not None:
-            full = max(self.full, now * _NANO) + difference * _interval(self.limits)
-            self.full = min(max(0, full), FAR)
+            change = difference * _interval(self.limits)
+            if change < 0:
+                change = -self._refund(-change, place.since, now)
+            self.full = min(max(self.full, now * _NANO) + change, FAR)
             self.is_touched = True
+
+    def _refund(self, wanted: int, since: int, now: int) -> int:
+        """Return the refundable part of a passage's use, and note the refund.
+
+        That is the least use of the rate since the passage: a refund of more would exceed the rate.
+        """
+        used = [low for at, low in self.lows if at > since]
+        given = min(wanted, max(0, self.full - now * _NANO), *used[:1])
+        lows, least = [], FAR
+        for at, low in reversed(self.lows):
+            low = low - given if at > since else low  # noqa: PLW2901
+            if low < least:
+                least = low
+                lows.append((at, low))
+        self.lows = lows[::-1]
+        return given
+
+    def _note_low(self, now: int) -> None:
+        """Note how much of the rate is in use before a passage."""
+        if not self.inside:
+            self.lows = []
+            return
+        low = max(0, self.full - now * _NANO)
+        while self.lows and self.lows[-1][1] >= low:
+            self.lows.pop()
+        self.lows.append((now, low))
+        if len(self.lows) > LOWS_MAX:
+            (_, least), (at, _), *left = self.lows
+            self.lows = [(at, least), *left]
 
     def is_idle(self, now: int) -> bool:
         """Return whether one of a key has nothing to remember any more."""

@@ -13,8 +13,9 @@ from stream_durable.core.failure import LOOP_BLOCKED, Failure
 from stream_durable.core.ids import COMMAND_BYTES_MAX
 from stream_durable.core.messages import AttemptFailed, GateAsked
 from stream_durable.core.names import defined_name, helped, results_key
-from stream_durable.core.run import groups, inside
+from stream_durable.core.run import inside
 from stream_durable.core.run.gating import ask_place, queue_gate
+from stream_durable.core.run.items import item_of
 from stream_durable.core.run.state import Run, Step, raw_or_null
 from stream_durable.core.run.values import output_of, results_of
 from stream_durable.core.status import READY
@@ -87,7 +88,12 @@ def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:
     if node.takes_context:
         _add_context(run, command)
     if i >= graph.definition_size:
-        _add_dynamic(run, i, node, command)
+        try:
+            _add_dynamic(run, i, node, command)
+        except RejectedError as error:
+            failure = Failure(error.code, str(error), retryable=False)
+            out.messages.append(AttemptFailed(key=run.id, step=name, attempt=attempt, failure=failure))
+            return
     if (step := run.steps.get(i)) is not None:
         _add_history(step, command)
         inside.add_answers(run, i, step, command)
@@ -184,7 +190,7 @@ def _add_dynamic(run: Run, i: int, node: StepNode, command: Command) -> None:
         if own in node.takes and own != target:
             # The compensation of a member gets the member's output, not the group's.
             command.outputs[own] = raw_or_null(output_of(run, member))
-    if member >= 0 and (item := groups.item_of(run, member)) is not None:
+    if member >= 0 and (item := item_of(run, member)) is not None:
         command.item = item
 
 

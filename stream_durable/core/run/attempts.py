@@ -151,7 +151,7 @@ def retry(run: Run, i: int, step: Step, out: Effects) -> None:
     step.started = step.finished = step.worker = None
     node = run.graph.work[i]
     assert node is not None
-    if run.is_paused and not run.graph.is_helper(i):
+    if run.begins_nothing and not run.graph.is_helper(i):
         run.active -= 1
         groups.give_up_place(run, i)
         hold(run, i, "paused")
@@ -173,9 +173,11 @@ def out_of_time(run: Run, i: int, step: Step, now: int, out: Effects) -> bool:
         return False
     node = run.graph.nodes[i]
     limit = getattr(node, "total_ms", None) or getattr(node, "timeout_ms", None)
-    stop_step(run, i, step, out)
-    if type(node) is ChildNode and node.on_timeout is not None:
-        work_off(run, [(i, COMPLETED, node.on_timeout.encode(), None)], [], now, out)
+    given = node.on_timeout if type(node) is ChildNode else None
+    # A child out of its time has failed, so what it did is undone, as after a failure of its own.
+    stop_step(run, i, step, out, undoes=given is None)
+    if given is not None:
+        work_off(run, [(i, COMPLETED, given.encode(), None)], [], now, out)
         return True
     failure = Failure("timeout", f"the step did not end within {limit} ms in all", retryable=False)
     work_off(run, [(i, FAILED, None, failure)], [], now, out)

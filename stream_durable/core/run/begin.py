@@ -24,13 +24,13 @@ from stream_durable.core.status import FAILED, PENDING, READY
 
 def begin_each(run: Run, ready: list[int], now: int, out: Effects, ends: list[End]) -> None:
     """Begin steps without open dependencies."""
-    is_paused = run.requests is not None and run.is_paused
+    is_paused = run.requests is not None and run.begins_nothing
     for i in ready:
         graph = run.graph
         if is_paused and not graph.is_helper(i):
             hold(run, i, "paused")
             continue
-        if graph.limit is not None and not line.has_place(run, i):
+        if graph.limit is not None and not line.has_place(run, i) and not graph.is_helper(i):
             hold(run, i, line.IN_LINE)
             line.get_in(run, i)
             continue
@@ -61,6 +61,8 @@ def hold(run: Run, i: int, why: str) -> None:
     step.status = PENDING
     step.detailed().held = why
     run.touched[i] = None
+    if why != "group" and (opened := run.open.get(run.graph.owner(i))) is not None:
+        opened.held.discard(i)
 
 
 def _begin_step(run: Run, i: int, node: StepNode, now: int, out: Effects, ends: list[End]) -> None:

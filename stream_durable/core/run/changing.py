@@ -62,6 +62,7 @@ def change(run: Run, message: ChangeHeld, now: int, out: Effects) -> Outcome:
         requests.input = message.input
         run.input = bytes(message.input)
         keep_keys(run, keys)
+        run.items = None
     if own is not None:
         run.steps[i].detailed().own = own
         run.touched[i] = None

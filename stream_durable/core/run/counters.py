@@ -115,7 +115,8 @@ def _count_end(run: Run, i: int, step: Step) -> None:
     graph, need = run.graph, run.need
     links = graph.links.get(i)
     if links is not None and links.is_helper:
-        run.left += step.status not in STEP_ENDED and step.status != PENDING
+        is_called = step.status != PENDING or step.is_held_up
+        run.left += is_called and step.status not in STEP_ENDED
         return
     if step.status not in STEP_ENDED:
         return

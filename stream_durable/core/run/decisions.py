@@ -59,6 +59,8 @@ def begin_again(run: Run, i: int, now: int, out: Effects) -> None:
         work_off(run, [], [i], now, out)
         return
     inside.drop_failed(run, i, step)
+    if run.graph.inner_of(i):
+        step.detailed().kept_since = inside.first_of(step)
     _forget_attempt(step)
     due.end_step(run, i, step, out)
     say_step(run, STEP_RETRYING, i, step, now, out)

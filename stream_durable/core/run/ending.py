@@ -154,9 +154,9 @@ def end(run: Run, status: str, now: int, out: Effects) -> None:
 
 
 def _is_put_back(run: Run, i: int) -> bool:
-    """Return whether a step was reset, and has not begun again."""
+    """Return whether a step was reset and has not begun again, or is a group reopened by a retry."""
     step = run.steps.get(i)
-    return step is not None and step.status == PENDING and not run.graph.is_helper(i)
+    return step is not None and step.status in (PENDING, RUNNING) and not run.graph.is_helper(i)
 
 
 def _every(graph: Graph) -> Iterable[int]:
@@ -168,15 +168,15 @@ def _every(graph: Graph) -> Iterable[int]:
     return [*others, *sorted(helpers, key=graph.names.__getitem__)]
 
 
-def stop_step(run: Run, i: int, step: Step, out: Effects) -> None:
-    """Cancel a begun step's outstanding command, event wait or child run."""
+def stop_step(run: Run, i: int, step: Step, out: Effects, *, undoes: bool = False) -> None:
+    """Cancel a begun step's outstanding command, event wait or child run; with `undoes`, undo the child."""
     node = run.graph.nodes[i]
     leave_place(run, i, step, out)
     if step.status in STEP_ASKED:
         if run.graph.work[i] is not None and i not in run.open:
             _drop_attempt(run, i, step, out, must_answer=False)
     elif step.status == WAITING and isinstance(node, WaitNode):
-        stop_wait(run, step, node, out)
+        stop_wait(run, step, node, out, undoes=undoes)
     elif step.detail is not None and step.detail.inside is not None and step.detail.inside.keeper:
         # What the worker keeps of a function that waits is of no more use.
         drop = CancelAttempt(run=run.id, step=run.graph.names[i], attempt=step.attempt)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import assert_never
 
 import msgspec
-from msgspec import Raw
 
 from stream_durable.core.definition.graph import Grown
 from stream_durable.core.definition.nodes import (
@@ -226,25 +225,6 @@ def plant(graph: Grown, i: int, made: Graft) -> int:
     nodes = [graph.templates[given.of] for given in made.steps]
     after = [tuple(positions[a] for a in dict.fromkeys(given.after)) for given in made.steps]
     return graph.graft(i, names, nodes, after)
-
-
-def item_of(run: Run, i: int) -> Raw | None:
-    """Return the item of a member."""
-    owner = run.graph.owner(i)
-    made = None if owner < 0 else graft_of(run, owner)
-    if made is None:
-        return None
-    position = i - run.graph.members[owner][0]
-    if made.steps:
-        return made.steps[position].item
-    if run.items is None:
-        run.items = {}
-    items = run.items.get(owner)
-    if items is None:
-        node = run.graph.nodes[owner]
-        assert type(node) is EachNode
-        items = run.items[owner] = items_at(node.over, root_value(run, root_of(node.over)))
-    return items[position]
 
 
 def graft_of(run: Run, i: int) -> Graft | None:

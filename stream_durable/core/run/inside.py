@@ -46,7 +46,7 @@ def grow(graph: Grown, steps: Mapping[str, Step], names: list[str]) -> None:
 
 def first_of(step: Step) -> int:
     """Return the attempt that a step was begun with, or begun with again by a reset."""
-    return 1 if step.detail is None else step.detail.first
+    return 1 if step.detail is None else step.detail.kept_since or step.detail.first
 
 
 def passes_of(step: Step) -> int:

@@ -132,7 +132,9 @@ def retry(run: Run, message: RetryRun, now: int, out: Effects) -> Outcome:
     else:
         say_run(run, RUN_RETRIED, now, out)
     for name in names:
-        decisions.begin_again(run, run.graph.index[name], now, out)
+        # What was reset with a step before it begins in its turn, and members of it may be gone.
+        if review.is_held(run, name):
+            decisions.begin_again(run, run.graph.index[name], now, out)
     return Outcome.APPLIED
 
 

@@ -96,3 +96,9 @@ def held_steps(run: Run) -> list[int]:
     if run.requests is None or not run.requests.held:
         return []
     return sorted(i for i, step in run.steps.items() if step.status == HELD)
+
+
+def is_held(run: Run, name: str) -> bool:
+    """Return whether a step of this name is held."""
+    step = run.steps.get(run.graph.index.get(name, -1))
+    return step is not None and step.status == HELD

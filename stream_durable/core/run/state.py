@@ -53,6 +53,9 @@ class Detail(msgspec.Struct, omit_defaults=True):
 
     #: The attempt from which retries are counted: the step was begun anew with it.
     first: int = 1
+    #: The attempt from which values inside the step count, where a person began it again with all it had
+    #: kept; 0: `first`.
+    kept_since: int = 0
     #: When the step's total time is over.
     until: int | None = None
     #: Why a step that could begin has not: `paused`, `group`, `section`, `line` or `gate`.
@@ -310,8 +313,13 @@ class Run:
 
     @property
     def is_paused(self) -> bool:
-        """Whether no step may begin."""
+        """Whether the run is paused."""
         return self.requests is not None and self.requests.pause is not None
+
+    @property
+    def begins_nothing(self) -> bool:
+        """Whether no step may begin. On its way to an end, a paused run goes all of the way."""
+        return self.is_paused and self.failure is None and self.cancel_request is None
 
     def queue_of(self, function: StepNode) -> str:
         """Return the queue for a function: the run's, unless the function names another."""

@@ -85,8 +85,8 @@ def wait_over(run: Run, i: int, step: Step, node: WaitNode, out: Effects) -> End
             assert_never(node)
 
 
-def stop_wait(run: Run, step: Step, node: WaitNode, out: Effects) -> None:
-    """Withdraw a wait from the entity about to end the wait."""
+def stop_wait(run: Run, step: Step, node: WaitNode, out: Effects, *, undoes: bool = False) -> None:
+    """Withdraw a wait from the entity about to end the wait; with `undoes`, a child is undone."""
     match node:
         case SleepNode() | SignalNode() | InputNode() | TokenNode():
             return
@@ -94,7 +94,7 @@ def stop_wait(run: Run, step: Step, node: WaitNode, out: Effects) -> None:
             _close(run, node, step, out)
         case ChildNode():
             reason = f"run {run.id!r}, which started it, needs it no more"
-            cancel_child(step, reason, out, compensate=_is_undone(run))
+            cancel_child(step, reason, out, compensate=undoes or _is_undone(run))
         case _:
             assert_never(node)
 

@@ -415,6 +415,36 @@ group by workflow, status, step, code
 order by status = 'compensation_failed' desc, runs desc, last desc, workflow, step, code
 limit $3
 
+-- name: view_stranded_steps
+-- Runs by the step that a worker gave back since its code has no such function. Such a step is asked for again within
+-- seconds, so it has a timer: at most $3 timers due from $1 to $2 are looked at.
+with due as (
+  select t.key, t.name
+  from partition p
+  cross join lateral (
+    select key, name, due from timer where partition = p.id and due between $1 and $2 and kind = 'run' and name <> ''
+    order by due
+    limit $3
+  ) t
+  order by t.due
+  limit $3
+),
+stranded as (
+  select r.workflow, s.name as step, r.id, s.worker, convert_from(s.failure, 'UTF8')::json as failure,
+    coalesce((select max(finished) from step where run_id = r.id), r.created) as since
+  from due
+  join step s on s.run_id = due.key and s.name = due.name
+  join run r on r.id = s.run_id
+  where s.status = 'ready' and s.failure is not null
+)
+select workflow, step, count(*) as runs, min(since) as since, (array_agg(id order by since, id))[1] as run,
+  coalesce((array_agg(worker order by since, id))[1], '') as worker,
+  coalesce((array_agg(failure ->> 'message' order by since, id))[1], '') as message
+from stranded
+where failure ->> 'code' = 'not_carried'
+group by workflow, step
+order by runs desc, workflow, step
+
 -- name: view_run_flow
 -- For each of $3 stretches of $2 ms from $1 on: how many runs were created in it, and how many of these failed; $4 at
 -- most of either.

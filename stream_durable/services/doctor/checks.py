@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, assert_never
 
+from stream_durable.client.skipping import remedy as skipping_remedy
 from stream_durable.core.definition.nodes import uses_tokens
 from stream_durable.core.definition.stranding import queues_of
 from stream_durable.core.format import FORMAT
@@ -16,7 +18,7 @@ from stream_durable.explain.stopped import Behind, LogLost, NoOwner
 from stream_durable.ports import RunSummary, TimerRow
 from stream_durable.services.doctor.finding import CheckName, Finding
 from stream_durable.services.doctor.seen import ROWS_MAX, Seen
-from stream_durable.services.status import STANDS_MS, Readers
+from stream_durable.services.status import STANDS_MS, Readers, unserved
 from stream_durable.wire.topics import DEAD, full_name
 
 #: Clocks may differ by so much: timers are put on the log a little early or late, which is harmless.
@@ -218,9 +220,11 @@ def _queues(seen: Seen) -> Iterator[Finding]:
             continue
         waiting = [counted(backlog, "command")] if backlog else []
         waiting += [counted(needed[queue], "open run")] if needed[queue] else []
-        cause = f"no worker serves it, and it is needed: {', '.join(waiting)}"
-        remedy = f"start one: `stream-durable worker APP --queue {queue}`"
-        yield Finding("queues", "problem", f"queue {queue}", cause, remedy)
+        lost = max((one for one in seen.workers if one.load(queue)), key=lambda one: one.seen, default=None)
+        need = f"it is needed: {', '.join(waiting)}"
+        concern = unserved(queue, readers, need, "" if lost is None else lost.name)
+        thing, _, cause = concern.what.partition(": ")
+        yield Finding("queues", "problem", thing, cause, concern.remedy)
     for queue, paused in sorted(seen.paused.items()):
         pause = paused.pause
         cause = f"is paused for {length(seen.now - pause.at)}{named(pause.by, pause.reason)}"
@@ -311,6 +315,27 @@ def _schedules(seen: Seen) -> Iterator[Finding]:
             yield Finding("schedules", "warning", name, cause, remedy)
 
 
+def _bindings(seen: Seen) -> Iterator[Finding]:
+    for one in seen.bindings:
+        name = f"binding {one.name}"
+        if not one.is_on:
+            cause = f"was paused{named(one.off_by, one.reason)}: records of topic {one.topic} wait"
+            remedy = f"`stream-durable bindings resume {shlex.quote(one.name)}`"
+            yield Finding("bindings", "warning", name, cause, remedy)
+        elif one.trouble:
+            cause, _, remedy = one.trouble.partition(": ")
+            yield Finding("bindings", "problem", name, f"reads nothing: {cause}", remedy)
+        for part in one.partitions if one.is_on else ():
+            if part.stopped:
+                cause = f"has stopped in partition {part.partition} at offset {part.position}: {part.stopped}"
+                remedy = skipping_remedy(one.name, part.partition, part.position)
+                yield Finding("bindings", "problem", name, cause, remedy)
+        if one.is_undeclared:
+            cause = f"reads on, though app {one.app} declares it no longer"
+            remedy = f"`stream-durable bindings delete {shlex.quote(one.name)}`, unless it is wanted"
+            yield Finding("bindings", "warning", name, cause, remedy)
+
+
 def _records(seen: Seen) -> Iterator[Finding]:
     if seen.dead:
         cause = f"{counted(seen.dead, 'record')} of the last day could not be applied"
@@ -323,7 +348,7 @@ CHECKS: Final[Mapping[CheckName, Callable[[Seen], Iterator[Finding]]]] = {
     "services": _services, "settings": _settings, "schema": _schema, "topics": _topics, "clocks": _clocks,
     "partitions": _partitions, "lag": _lag, "versions": _versions, "queues": _queues,
     "workflows": _workflows, "waits": _waits, "timers": _timers, "compensations": _compensations,
-    "schedules": _schedules, "records": _records,
+    "schedules": _schedules, "bindings": _bindings, "records": _records,
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple, get_args
 #: What is examined, in the order of the report.
 CheckName = Literal[
     "services", "settings", "schema", "topics", "clocks", "partitions", "lag", "versions", "queues",
-    "workflows", "waits", "timers", "compensations", "schedules", "records",
+    "workflows", "waits", "timers", "compensations", "schedules", "bindings", "records",
 ]  # fmt: skip
 #: A repair that is safe at any time: it can be repeated, and takes nothing away.
 Repair = Literal["migrate", "apply_topics", "reopen_waits"]

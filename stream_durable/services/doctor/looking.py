@@ -49,6 +49,7 @@ async def look(ports: Ports, client: AsyncClient, settings: Settings, now: int) 
         not_undone=(await views.run_list(RunQuery(status=(COMPENSATION_FAILED,)), limit=ROWS_MAX)).runs,
         undoing=(await views.run_list(lately, limit=ROWS_MAX)).runs,
         schedules=await client.schedules(),
+        bindings=await client.bindings(),
         dead=await views.dead_count(now - _DAY_MS, at_most=_DEAD_MAX),
     )
 

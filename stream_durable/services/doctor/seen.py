@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from stream_durable.client.bindings import BindingState
 from stream_durable.client.schedules import ScheduleState
 from stream_durable.core.definition.graph import Graph
 from stream_durable.ports import InboxReading, LiveVersion, PartitionSummary, RunSummary, TimerRow, TopicStep
@@ -53,5 +54,6 @@ class Seen(NamedTuple):
     not_undone: Sequence[RunSummary] = ()
     undoing: Sequence[RunSummary] = ()
     schedules: Sequence[ScheduleState] = ()
+    bindings: Sequence[BindingState] = ()
     #: Records of the last day that could not be applied.
     dead: int = 0

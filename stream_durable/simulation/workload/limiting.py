@@ -57,6 +57,13 @@ async def _spending(ctx: Context[Any]) -> dict[str, Any]:
     return await _slow(ctx)
 
 
+async def _thrifty(ctx: Context[Any]) -> dict[str, Any]:
+    """Report less than the forecast, after a while in which its use of the rate may be paid for."""
+    await asyncio.sleep(3.0 * chance(ctx, "long"))
+    ctx.spent(0)
+    return answer(ctx)
+
+
 async def _napping(ctx: Context[Any]) -> dict[str, Any]:
     """Wait inside the function: the place is given back meanwhile."""
     await ctx.sleep("100ms")
@@ -79,7 +86,7 @@ def _keyed() -> Workflow:
     flow.add("turn", _spending, gate=GATES["turns"], units=2)
     for i in range(3):
         flow.add(f"turn_{i}", instant, gate=GATES["turns"], after="both")
-    flow.add("costly", instant, gate=GATES["costly"], units="input.rounds", after="turn")
+    flow.add("costly", _thrifty, gate=GATES["costly"], units="input.rounds", after="turn")
     flow.each("input.items", name="many", gate=GATES["fast"], concurrency=2)(instant)
     return flow
 
