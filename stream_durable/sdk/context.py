@@ -237,10 +237,10 @@ class Context(Generic[Input]):
     ) -> Wait[Any]:  # fmt: skip
         """Run another workflow, once per `ref` however often this step runs, and return its output.
 
-        A failed child raises `Fail` with the child's code. The workflow belongs to an `App` of some worker.
-        With `wait=False` the child is started only: this returns its id, and the end of the child changes
-        nothing here. If this run fails or is cancelled, or the step begins again, the child is cancelled,
-        unless `leave=True`.
+        A failed child raises `Fail` with the child's code, a call waiting for its own run with `deadlock`.
+        The workflow belongs to an `App` of some worker. With `wait=False` the child is started only: this
+        returns its id, and the end of the child changes nothing here. If this run fails or is cancelled, or
+        the step begins again, the child is cancelled, unless `leave=True`.
         """
         return inner_waits.child_of(
             self._within(), workflow, input, ref, timeout, on_timeout, queue, wait=wait, leave=leave

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.definition.stranding import Needs
 from stream_durable.core.names import results_key
 from stream_durable.sdk.context import Context
@@ -85,9 +86,9 @@ class Handler:
     Immutable and stateless, so attempts in all threads share it.
     """
 
-    __slots__ = ("_arguments", "_keywords", "_write", "backoff", "condition", "function", "in_process",
-                 "into", "is_async", "limit", "results", "step", "takes", "takes_context", "takes_input",
-                 "tokens", "workflow")  # fmt: skip
+    __slots__ = ("_arguments", "_keywords", "_write", "backoff", "condition", "definition", "fingerprint",
+                 "function", "in_process", "into", "is_async", "limit", "results", "step", "takes",
+                 "takes_context", "takes_input", "tokens", "workflow")  # fmt: skip
 
     def __init__(
         self,
@@ -114,6 +115,9 @@ class Handler:
         self.condition: Handler | None = None
         #: Called before the function; returns how long the attempt may take.
         self.limit: Handler | None = None
+        #: The workflow as data, and its identity, once it is complete.
+        self.definition: Definition | None = None
+        self.fingerprint = ""
         #: Decides when to try again in place of the policy; whether to is still the policy's to say.
         self.backoff: DelayAfter | None = None
         #: The steps of the workflow that end by a token.
@@ -134,6 +138,10 @@ class Handler:
         for name in Handler.__slots__:
             if not name.startswith("_"):
                 setattr(self, name, getattr(other, name))
+
+    def belong(self, definition: Definition, fingerprint: str) -> None:
+        """Note the definition of the function."""
+        self.definition, self.fingerprint = definition, fingerprint
 
     def arguments(self, given: Given) -> list[Any]:
         """Return the values for `call`, or raise `HandoverError`; a context is made only if one is taken."""

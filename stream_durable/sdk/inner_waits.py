@@ -14,6 +14,7 @@ from stream_durable.sdk.durations import Duration
 from stream_durable.sdk.inside import Inside, Wait
 from stream_durable.sdk.moments import Until
 from stream_durable.sdk.options import Options
+from stream_durable.sdk.standoff import standoff
 from stream_durable.sdk.untyped import write_untyped
 from stream_durable.sdk.wait_nodes import signal_node, sleep_node
 
@@ -96,7 +97,10 @@ def child_of(
     inside: Inside, workflow: Workflow, given: object, ref: str | None, timeout: Duration | None,
     on_timeout: object, queue: str | None, *, wait: bool, leave: bool,
 ) -> Wait[Any]:  # fmt: skip
-    """Return a run of another workflow, to be waited for, or to be started only."""
+    """Return a run of another workflow, to be waited for, or to be started only.
+
+    Raises `Fail` with code `deadlock` if the other run would wait for this one.
+    """
 
     def node(full: str) -> WaitNode:
         options = Options(f"child {full!r}")
@@ -105,11 +109,15 @@ def child_of(
             options.fault("contradiction", "timeout= and on_timeout= are for a run that is waited for")
         if wait and leave:
             options.fault("contradiction", "leave= is for a run that is not waited for: wait=False")
+        data = write_untyped(given)
+        why = standoff(inside.caller, workflow.definition(), data) if wait and inside.caller else None
+        if why is not None:
+            raise Fail("deadlock", why, retryable=False)
         return _sound(
             options,
             ChildNode(
                 name=full, workflow=workflow.name, fingerprint=workflow.fingerprint,
-                input=f"={write_untyped(given).decode()}", timeout_ms=limit_ms, on_timeout=output,
+                input=f"={data.decode()}", timeout_ms=limit_ms, on_timeout=output,
                 queue=queue, wait=wait, leave=leave,
             ),
         )  # fmt: skip

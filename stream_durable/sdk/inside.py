@@ -21,6 +21,7 @@ from stream_durable.core.messages import InnerWait
 from stream_durable.core.names import inner
 from stream_durable.sdk.answers import Fail
 from stream_durable.sdk.kept_values import codec_of, read, returned_by, written
+from stream_durable.sdk.standoff import Caller
 
 T = TypeVar("T")
 ONCE, CHECKPOINT = "once", "checkpoint"
@@ -61,10 +62,16 @@ class Place(NamedTuple):
 class Inside:
     """The answers of an attempt. Not for several threads at a time."""
 
-    __slots__ = ("_keeper", "_known", "_last", "_order", "_position", "_step", "_used")
+    __slots__ = ("_keeper", "_known", "_last", "_order", "_position", "_step", "_used",
+                 "caller")  # fmt: skip
 
-    def __init__(self, step: str, kept: Iterable[Kept] = (), keeper: Keeper | None = None) -> None:
+    def __init__(
+        self, step: str, kept: Iterable[Kept] = (), keeper: Keeper | None = None,
+        caller: Caller | None = None,
+    ) -> None:  # fmt: skip
         """Begin at the top of the function, with the known answers."""
+        #: What the step knows of itself, for its calls; None: nothing.
+        self.caller = caller
         self._step = step
         self._keeper = keeper
         self._known: dict[str, Kept] = {}

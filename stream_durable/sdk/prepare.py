@@ -100,6 +100,9 @@ def prepare(workflow: Workflow, outline: Outline, drafts: Sequence[Draft]) -> Pr
     faults += preparation.faults_of_children
     if faults:
         raise DefinitionError(dict.fromkeys(faults))
+    fingerprint = definition.fingerprint()
+    for handler in preparation.handlers.values():
+        handler.belong(definition, fingerprint)
     said = {draft.node.name: text for draft in drafts if (text := draft.options.description)}
     about = replace(
         outline.about,
@@ -109,7 +112,7 @@ def prepare(workflow: Workflow, outline: Outline, drafts: Sequence[Draft]) -> Pr
         input=None if outline.input_type is None else _schema_of(preparation.values.of("input")),
         output=_schema_of(output),
     )
-    return Prepared(definition, definition.fingerprint(), preparation.handlers, output, about)
+    return Prepared(definition, fingerprint, preparation.handlers, output, about)
 
 
 def _schema_of(known: Known | None) -> Any:

@@ -288,7 +288,10 @@ class Workflow(Scope, Generic[In, Out]):
         prepared = self._prepare()
         children = {child.name: child.fingerprint for child in self.children}
         definition = with_rule(prepared.definition, rule, children)
-        self._prepared = prepared._replace(definition=definition, fingerprint=definition.fingerprint())
+        fingerprint = definition.fingerprint()
+        self._prepared = prepared._replace(definition=definition, fingerprint=fingerprint)
+        for handler in prepared.handlers.values():
+            handler.belong(definition, fingerprint)
 
     def _queue_of(self, queue: object) -> str:
         """Return the queue of a function, or the workflow's."""

@@ -14,6 +14,7 @@ from stream_durable.ports import Clock
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.inside import Inside, Keeper
+from stream_durable.sdk.standoff import Caller
 from stream_durable.sdk.values import Values
 from stream_durable.wire.tokens import Tokens
 from stream_durable.worker.ends import context_of
@@ -207,8 +208,15 @@ class Job:
         """Return the function's answers so far, for its context."""
         if self.inside is None:
             keeper = None if self.keeper is None else self.keeper(self)
-            self.inside = Inside(self.command.step, self.command.kept, keeper)
+            self.inside = Inside(self.command.step, self.command.kept, keeper, self._caller())
         return self.inside
+
+    def _caller(self) -> Caller | None:
+        """Return the step as a caller of other runs; None: the run is of another version."""
+        handler, command = self.handler, self.command
+        if handler is None or handler.definition is None or handler.fingerprint != command.fingerprint:
+            return None
+        return Caller(handler.definition, command.step, bytes(command.input))
 
     def leave(self, gone: DoneOffsets) -> bool:
         """Forget the places in a partition that was taken away; say whether there are no others."""
