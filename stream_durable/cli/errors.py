@@ -9,7 +9,6 @@ import typer
 from typer.core import TyperGroup
 
 from stream_durable.core.errors import RejectedError, StreamDurableError, TransientError
-from stream_durable.core.words import without_prefix
 
 FAILURE: Final = 1
 USAGE: Final = 2
@@ -61,6 +60,8 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except typer.BadParameter as error:
+            from stream_durable.core.words import without_prefix
+
             error.message = without_prefix(error.message)
             raise
         except Exception as error:

@@ -243,7 +243,7 @@ class GateAsked(Reason, code="gate_asked", word="Blocked", check="gate"):
 
 @dataclass(frozen=True, kw_only=True)
 class NoWorker(Reason, code="no_worker", word="Blocked", check="worker"):
-    """The command waits on a queue that no worker reads. Known losses say that one may be about to return."""
+    """The command waits on a queue without workers; after known losses a supervisor starts another."""
 
     queue: str
     topic: str
@@ -266,7 +266,7 @@ class NoWorker(Reason, code="no_worker", word="Blocked", check="worker"):
         return f"{subject} is on {place}{before}, and no worker reads queue {self.queue}{self._lost(at)}"
 
     def _lost(self, at: Times) -> str:
-        """Return what is known of lost workers."""
+        """Return the known losses of workers."""
         if self.losses:
             return f" now: a worker was lost {times(self.losses)} during this attempt; {RESTARTED}"
         if not self.worker:

@@ -52,7 +52,7 @@ def run_flow(rows: Iterable[RunRow], since: int, width: int, count: int, at_most
 
 
 def stranded_steps(tables: Tables, begin: int, end: int, at_most: int) -> list[StrandedStep]:
-    """Group runs by the step that a worker gave back for want of the function."""
+    """Group runs by the step given back for want of the function."""
     due = [
         (key, name)
         for (kind, key, name), (_, due) in sorted(tables.timers.items(), key=lambda one: one[1][1])

@@ -238,7 +238,7 @@ class MemoryViews(ScheduleViews, WaitViews, DeadViews):
         return sorted(found, key=lambda timer: (timer.due or 0, *timer[:3]))[:limit]
 
     async def stranded_steps(self, begin: int, end: int, *, at_most: int) -> list[StrandedStep]:
-        """Group runs by the step that a worker gave back for want of the function."""
+        """Group runs by the step given back for want of the function."""
         return stranded_steps(self._tables, begin, end, at_most)
 
     async def run_flow(self, since: int, *, width: int, count: int, at_most: int) -> list[RunFlow]:

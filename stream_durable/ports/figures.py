@@ -47,7 +47,7 @@ class FailureCause(NamedTuple):
 
 
 class StrandedStep(NamedTuple):
-    """Runs at a step whose function no worker had that was asked."""
+    """Runs at a step given back for want of the function."""
 
     workflow: str
     step: str

@@ -170,7 +170,7 @@ class Views(Protocol):
         """
 
     async def stranded_steps(self, begin: int, end: int, *, at_most: int) -> list[StrandedStep]:
-        """Group runs by the step that a worker gave back for want of the function, with most runs first.
+        """Group runs by the step given back for want of the function, with most runs first.
 
         Such a step has a timer, soon due: only those due between two moments are seen, up to a limit.
         """

@@ -289,7 +289,7 @@ class PostgresViews:
         return list(map(FailureCause._make, found))
 
     async def stranded_steps(self, begin: int, end: int, *, at_most: int) -> list[StrandedStep]:
-        """Group runs by the step that a worker gave back for want of the function."""
+        """Group runs by the step given back for want of the function."""
         found = await self._fetch("view_stranded_steps", begin, end, at_most)
         return list(map(StrandedStep._make, found))
 

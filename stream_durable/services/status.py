@@ -61,7 +61,7 @@ class PartitionStatus(NamedTuple):
 
 
 class Culprit(NamedTuple):
-    """The next attempt of a queue, during which workers were lost."""
+    """The next attempt of a queue, after losses of workers."""
 
     run: str
     step: str
@@ -175,13 +175,13 @@ def _of_queues(found: Status, workers: Sequence[WorkerState]) -> Iterator[Concer
 
 
 def _last_lost(queue: str, workers: Sequence[WorkerState], now: int) -> str:
-    """Return the last worker of a queue without readers that did not say that it leaves, or nothing."""
+    """Return the last worker of a queue without readers, if the record was not withdrawn."""
     lost = [one for one in workers if queue in one.queues and now - _ms(one.since) > JOINS_MS]
     return max(lost, key=lambda one: one.seen).name if lost else ""
 
 
 def unserved(queue: str, readers: Readers | None, need: str, lost: str) -> Concern:
-    """Return what is known about a queue that no worker serves, and the remedy; `lost` is its last worker."""
+    """Return the problem of a queue without workers, and the remedy; `lost` is the last worker."""
     start = f"start one: `stream-durable worker APP --queue {queue}`"
     culprit = None if readers is None else readers.culprit
     if culprit is None and not lost:

@@ -133,7 +133,7 @@ class ControlState:
         return [one for one in self.workers.values() if one.load(queue) is not None and not one.is_gone(now)]
 
     def last_lost(self, queue: str, now: int) -> Present | None:
-        """Return the latest worker of a queue that has no reader now; it did not say that it leaves."""
+        """Return the latest worker of a queue without readers; the record was not withdrawn."""
         served = [
             one
             for one in self.workers.values()
