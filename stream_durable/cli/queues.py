@@ -129,7 +129,7 @@ def list_workers(
 ) -> None:
     """List the workers: queues, load, workflows with fingerprints, and the time of its last record.
 
-    One that was killed, or cannot reach Kafka, is gone, and is left out without `--all`.
+    A worker is gone if killed, or without Kafka; such workers are left out without `--all`.
 
     Example: `stream-durable workers list`
     """

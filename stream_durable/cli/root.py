@@ -93,7 +93,7 @@ class Root(Commands):
         self.commands = cast(Any, _Loaded())
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the command; one that is of a group is named as that, rather than as the next best here."""
+        """Return the command; the error for a command of a group names the group."""
         try:
             return super().resolve_command(ctx, args)
         except Exception as error:
@@ -140,7 +140,7 @@ def _root(
 
 
 def _members(name: str) -> Collection[str]:
-    """Return the commands of a group; imports it."""
+    """Return the commands of a group; imports the group."""
     members: Mapping[str, Any] = getattr(_load(name), "commands", {})
     return members.keys()
 

@@ -1,4 +1,4 @@
-"""Lays rows out on a terminal: ids and times on one line, sentences with room or on a line of their own."""
+"""Lays rows out on a terminal: ids and times unbroken, sentences with room or on a separate line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Column(NamedTuple):
 
 
 def print_table(console: Console, names: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
-    """Print rows as a table; sentences without room, and then the last columns, go below their row."""
+    """Print rows as a table; sentences without room, and then the last columns, go below the row."""
     columns = [_column(name, [row[i] for row in rows]) for i, name in enumerate(names)]
     for gap in (_GAP, _GAP_MIN):
         if _fit(columns, console.width, gap):
@@ -78,7 +78,7 @@ def _table(columns: Sequence[_Column], gap: int) -> Table:
 
 
 def _print_below(console: Console, above: Sequence[_Column], below: Sequence[_Column], rows: int) -> None:
-    """Print what has no room in the table below the row."""
+    """Print the columns without room below each row."""
     from rich.padding import Padding
     from rich.segment import Segment, Segments
 
@@ -91,7 +91,7 @@ def _print_below(console: Console, above: Sequence[_Column], below: Sequence[_Co
 
 
 def _said(columns: Sequence[_Column], row: int) -> Text:
-    """Return what there is to say of a row, with the name of each column; sentences last."""
+    """Return the text below a row, with the name of each column; sentences last."""
     from rich.text import Text
 
     ordered = sorted(columns, key=lambda column: column.is_sentence)

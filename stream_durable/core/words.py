@@ -9,7 +9,7 @@ _PREFIXES: Final = ("Value error, ", "Assertion failed, ")
 
 
 def without_prefix(message: str) -> str:
-    """Return the message of a validator as its author wrote it.
+    """Return the message of a validator without the prefix.
 
     >>> without_prefix("Value error, 'x' is not one of 'a', 'b'")
     "'x' is not one of 'a', 'b'"

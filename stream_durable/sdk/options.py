@@ -276,7 +276,7 @@ def name_of(value: object) -> str:
 
 
 def refuses_unknown(call: C) -> C:
-    """Let a call with an unknown option raise `TypeError` with the option that was perhaps meant."""
+    """Let a call with an unknown option raise `TypeError` with the nearest option."""
     names = [one.name for one in signature(call).parameters.values() if one.kind is one.KEYWORD_ONLY]
 
     @wraps(call)
