@@ -227,7 +227,8 @@ def _of_any_kind(  # noqa: C901 - a line for each kind
         cases = tuple(dict.fromkeys(choose.of(CASES) for _ in range(3)))
         if choose.chance(50):
             return BranchNode(name=name, after=after, on=_path(choose, after, "kind"), cases=cases)
-        return BranchNode(name=name, after=after, selector=_step(choose, name, after), cases=cases)
+        selector = structs.replace(_step(choose, name, after), breaker=None)
+        return BranchNode(name=name, after=after, selector=selector, cases=cases)
     if kind == 18:
         return token(name, *after, heartbeat_ms=choose.of((None, 1_000)), **limit)
     if kind in (19, 20):
