@@ -1,8 +1,7 @@
 """Clients without any broker left, and their replacement.
 
 A starting cluster may answer with an empty list of brokers. librdkafka then forgets all brokers, the
-configured addresses too, and may never connect again, without an error (issue 5301 of librdkafka). The remedy
-is another client.
+configured addresses too, and may never connect again, without an error. The remedy is another client.
 """
 
 from __future__ import annotations
