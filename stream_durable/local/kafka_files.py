@@ -38,7 +38,7 @@ KAFKA_VERSION = "4.2.0"
 
 _HERE = Path(__file__).parent
 _OLDEST_JAVA = 17
-_START_SECONDS = 60.0
+_START_SECONDS = 120.0
 
 # A small heap and only the quick compiler: measured, the shortest start and the least memory.
 QUICK_JVM = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")

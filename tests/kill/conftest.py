@@ -41,6 +41,10 @@ async def scene(
         with capsys.disabled():
             print(f"\n  {test}: {line}", end="")
 
+    for service in (ground.kafka, ground.postgres):
+        # A test that failed may have left it dead.
+        if not service.running:
+            service.start()
     scene = Scene(ground, say, getattr(request, "param", {}))
     try:
         await scene.begin()

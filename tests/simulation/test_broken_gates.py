@@ -58,7 +58,7 @@ def test_a_section_that_waits_for_no_place_is_found(monkeypatch: pytest.MonkeyPa
 
 
 def test_limits_that_forget_what_was_changed_for_all_keys_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def settle(gate: Gate) -> None:
+    def settle(gate: Gate, now: int | None = None) -> None:
         gate.limits = gate.asked if gate.change is None else gate.change.applied(gate.asked)
         gate.line.weights = gate.limits.weights
 
