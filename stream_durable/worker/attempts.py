@@ -15,12 +15,7 @@ from functools import partial
 from typing import Any
 
 from stream_durable.core.effects import CancelAttempt
-from stream_durable.core.messages import (
-    AttemptEnd,
-    AttemptMessage,
-    AttemptStarted,
-    AttemptWaits,
-)
+from stream_durable.core.messages import AttemptEnd, AttemptMessage, AttemptStarted, AttemptWaits
 from stream_durable.metrics import Metrics
 from stream_durable.ports import Clock
 from stream_durable.sdk.answers import failure_from
@@ -202,9 +197,6 @@ class Attempts:
 
         Returns the number of dropped commands. Begun jobs are cancelled through `reply_to`.
         """
-        for job in self.running.values():
-            if any(mark[0] is offsets for mark in job.marks):
-                job.reply_to = reply_to
         dropped = 0
 
         def is_kept(job: Job) -> bool:
@@ -216,6 +208,12 @@ class Attempts:
                 del self._jobs[job.key]
             return not is_over
 
+        for job in self.running.values():
+            if any(mark[0] is offsets for mark in job.marks):
+                job.reply_to = reply_to
+                # A suspect without its turn is not begun either.
+                if job.is_suspect and not (job.is_cancelled or is_kept(job)):
+                    self._isolation.leave(job)
         self.places.keep(is_kept)
         return dropped
 
@@ -230,6 +228,7 @@ class Attempts:
         """
         self._is_draining = True
         self.places.keep(lambda _: False)
+        self._isolation.give_up()
         self.announce_all()
 
     async def drain(self, seconds: float) -> None:
@@ -338,7 +337,7 @@ class Attempts:
     def _report(
         self, job: Job, task: asyncio.Task[None], end: AttemptEnd | AttemptStarted | AttemptWaits | None
     ) -> None:
-        """Publish what an attempt, or a pass of it, came to; None: it was cancelled by its run."""
+        """Publish what an attempt, or a pass of it, came to; None: it was cancelled by its run, or left."""
         if job.is_cancelled:
             if task.cancelling():
                 task.uncancel()
@@ -346,7 +345,8 @@ class Attempts:
             if not job.must_answer or end is None:
                 self._drop(job)
                 return
-        assert end is not None, "only a cancelled attempt ends without a word"
+        if end is None:
+            return
         if not isinstance(end, AttemptEnd):
             # By the time it is acknowledged the job may be for the next pass.
             del self._jobs[job.key]

@@ -43,6 +43,8 @@ _log = logger(__name__)
 
 #: How long a revocation may wait for what has begun; the log waits a little longer for us.
 _HAND_OVER_SECONDS = 3.0
+#: Of so many commands at least a commit says that they may begin before the next commit.
+_AHEAD_MIN = 8
 #: How long after a commit that was not stored the next is tried where something waits for it.
 _AGAIN_SECONDS = 0.1
 
@@ -310,7 +312,8 @@ class Lane:
 
     def _commit(self, partitions: tuple[int, ...], *, is_last: bool = False) -> None:
         """Commit finished commands; a partition's last commit also states that nothing else was begun."""
-        ahead = 0 if is_last else 2 * self._settings.concurrency
+        share = 2 * self._settings.concurrency // max(1, len(self._offsets))
+        ahead = 0 if is_last else max(_AHEAD_MIN, share)
         taken: list[tuple[DoneOffsets, Commit]] = []
         marks: list[tuple[int, int, str]] = []
         for partition in partitions:

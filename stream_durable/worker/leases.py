@@ -81,17 +81,20 @@ class Leases:
             if not job.announced and not job.is_cancelled and not job.is_suspect:
                 self._announce(job, now, self._settings.lease_ms, self._say)
 
-    async def announce_first(self, job: Job, settle: Callable[[], Awaitable[None]]) -> None:
+    async def announce_first(self, job: Job, settle: Callable[[], Awaitable[None]]) -> bool:
         """Announce a suspect attempt before calling its function.
 
         The command is not delivered again then; when the lease ends, the attempt is counted as lost and asked
         for again. The lease is short until the first heartbeat, sent once the attempt has survived for a
         while.
+
+        Return False, without an announcement, if the command was left to another worker before its turn.
         """
-        settings = self._settings
-        if job.command.losses > 1 or job.command.alone:
-            patience = settings.lease_ms / 1_000 if job.command.alone else 0.0
-            await self.isolation.enter(job, patience)
+        settings, command = self._settings, job.command
+        patience = settings.lease_ms / 1_000 if command.alone else 0.0
+        is_alone = command.alone or command.losses > 1
+        if not await self.isolation.enter(job, alone=is_alone, patience=patience):
+            return False
         lease_ms = max(_LEASE_MS_MIN, settings.lease_ms // _SUSPECTS_SHARE)
         # Asked for once more before it is heard, the attempt needs another lease: the first is over.
         while not job.announced:
@@ -111,6 +114,7 @@ class Leases:
             _log.info(ATTEMPT_ANNOUNCED, **who)
         await settle()
         job.settle = None
+        return True
 
     def _announce(
         self, job: Job, now: int, lease_ms: int, say: Say, then: Callable[[], None] = lambda: None

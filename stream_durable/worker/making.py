@@ -53,8 +53,8 @@ class Making:
         #: Attempts that have completed and are not counted yet: one by one it is dear.
         self.completed = 0
 
-    async def made(self, job: Job) -> AttemptEnd | AttemptStarted | AttemptWaits:
-        """Make the attempt, or a pass of it, and return the report."""
+    async def made(self, job: Job) -> AttemptEnd | AttemptStarted | AttemptWaits | None:
+        """Make the attempt, or a pass of it, and return the report; None if it was left to another worker."""
         command = job.command
         if job.is_repeat and job.handler is not None and job.handler.takes_context:
             # It may have kept values since this command was made: it is requested again with them.
@@ -65,8 +65,8 @@ class Making:
                 returns=job.returns,
                 losses=command.losses,
             )
-        if job.settle is not None:
-            await self._leases.announce_first(job, job.settle)
+        if job.settle is not None and not await self._leases.announce_first(job, job.settle):
+            return None
         try:
             handler = job.handler or self.handler_of(command)
         except NotCarriedError as error:

@@ -92,7 +92,7 @@ class DoneOffsets:
         self.suspect_below = 0
         #: The end of the partition when it was assigned: what is before it was perhaps delivered to others.
         self.begun_at = 0
-        #: From this offset on a commit is due, since what the last one said we may begin is half used up.
+        #: From this offset on a commit is due, since what the last one said we may begin is nearly used up.
         self.commit_at = 0
         self._ahead = 0
 
@@ -182,11 +182,10 @@ class DoneOffsets:
         return Commit(base, metadata, self._version)
 
     def _say_ahead(self, ahead: int) -> int:
-        # Twice as many as came since the last commit come until half of it is used up: so commits that come
-        # due before their time become fewer and, at a steady rate, cease.
-        ahead = max(ahead, 4 * (self._highest - self._ahead)) if self._ahead else ahead
+        # Twice as many as came since the last commit: at a steady rate no commit comes due before its time.
+        ahead = max(ahead, 2 * (self._highest - self._ahead)) if self._ahead else ahead
         self._ahead = self._highest
-        self.commit_at = self._highest + ahead // 2 + 1
+        self.commit_at = self._highest + ahead * 3 // 4 + 1
         return self._highest + ahead + 1
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from waiting import eventually
 from worker_site import SECONDS, TOPIC, Site, working
 
@@ -58,6 +59,28 @@ async def test_a_full_worker_gives_a_partition_up_at_once() -> None:
     # What had begun was announced and is done for Kafka; nothing else was called, and all of it comes there.
     assert (offset, called) == (1, ["0"])
     assert [type(one) for one in site.said[:1]] == [AttemptStarted]
+
+
+@pytest.mark.parametrize("is_stopped", [True, False])
+async def test_suspects_without_a_turn_are_left_to_the_next_worker(*, is_stopped: bool) -> None:
+    flow, release, called = stubborn()
+    async with working(flow, drain_ms=20_000, started_after_ms=60_000) as site:
+        for number in range(20):
+            site.ask("a", run=f"{number}", input=f"{number}", losses=1)
+        await eventually(_holds(called, 16), "the first have their turns", seconds=SECONDS)
+        other = Other(site)
+        other.open()
+        if is_stopped:
+            site.stop()
+        else:
+            site.broker.group("worker", TOPIC).share_out({0: other})
+        async with asyncio.timeout(3.0):
+            await other.given.wait()
+
+        release.set()
+        await site.ends(16)
+    assert called == [f"{number}" for number in range(16)]
+    assert site.broker.group("worker", TOPIC).offsets[0][0] == 16
 
 
 async def test_a_worker_that_stops_gives_its_partitions_up_before_what_runs_has_ended() -> None:

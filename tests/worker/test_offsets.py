@@ -85,6 +85,31 @@ def test_a_commit_that_was_not_stored_is_due_again() -> None:
     assert offsets.is_due
 
 
+def test_a_commit_says_no_more_to_begin_than_twice_what_came_since_the_last_one() -> None:
+    offsets = DoneOffsets.resume(0, None)
+    offsets.snapshot(ahead=8)
+    came = 0
+    for number in (100, 100, 150, 0):
+        for offset in range(came, came + number):
+            offsets.take(offset)
+        came += number
+        commit = offsets.snapshot(ahead=8)
+        assert DoneOffsets.resume(0, commit.metadata).suspect_below == came + max(8, 2 * number)
+
+
+def test_a_steady_rate_makes_no_commit_due_before_its_time() -> None:
+    offsets = DoneOffsets.resume(0, None)
+    offsets.snapshot(ahead=8)
+    for offset in range(100):
+        offsets.take(offset)
+    assert offsets.is_due
+    offsets.snapshot(ahead=8)
+
+    for offset in range(100, 240):
+        offsets.take(offset)
+    assert not offsets.is_due
+
+
 def test_offsets_that_never_arrive_count_as_done() -> None:
     offsets = worker([3, 90, 4_000], done=[3])
 

@@ -143,6 +143,47 @@ async def test_what_ended_several_workers_begins_alone() -> None:
     assert kinds[:3] == [(AttemptStarted, "waits"), (AttemptStarted, "hot"), (AttemptCompleted, "hot")]
 
 
+async def test_few_suspects_are_under_way_at_once() -> None:
+    calls, release = list[tuple[str, int]](), asyncio.Event()
+    async with working(_patient(calls, release), started_after_ms=60_000) as site:
+        for number in range(20):
+            site.ask("a", run=f"suspect-{number}", input=f"suspect-{number}", losses=1)
+        site.ask("a", run="other", input="other")
+        await eventually(lambda: _has(calls, "other"), "the other one is called", seconds=SECONDS)
+        await eventually(lambda: _has(calls, "suspect-15"), "the first have their turns", seconds=SECONDS)
+        # Should the worker be killed now, as many are blamed.
+        assert len([one for one in site.said if isinstance(one, AttemptStarted)]) == 16
+        assert len(calls) == 17
+        release.set()
+        await site.ends(21)
+    assert len(calls) == 21
+
+
+async def test_what_ended_several_workers_waits_for_other_suspects() -> None:
+    calls, release = list[tuple[str, int]](), asyncio.Event()
+    async with working(_patient(calls, release), started_after_ms=60_000) as site:
+        site.ask("a", run="first", input="first", losses=1)
+        site.ask("a", run="second", input="second", losses=2)
+        site.ask("a", run="third", input="third", losses=1)
+        site.ask("a", run="other", input="other")
+        await eventually(lambda: _has(calls, "other"), "the other one is called", seconds=SECONDS)
+        assert sorted(name for name, _ in calls) == ["first", "other"]
+        release.set()
+        await site.ends(4)
+    assert [name for name, _ in calls][2:] == ["second", "third"]
+
+
+def _patient(calls: list[tuple[str, int]], release: asyncio.Event) -> Workflow:
+    flow = Workflow("flow")
+
+    @flow.step
+    async def a(input: str) -> None:  # noqa: A002
+        calls.append((input, -1))
+        await release.wait()
+
+    return flow
+
+
 async def test_others_go_on_when_it_has_lived_for_a_while() -> None:
     calls, sites, release = list[tuple[str, int]](), list[Site](), asyncio.Event()
     async with working(flow_of(calls, sites, release), started_after_ms=300) as site:
