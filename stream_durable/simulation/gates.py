@@ -99,7 +99,7 @@ class _Window:
 
     def most(self, limits: GateLimits) -> int:
         """Return how much may pass: a call dearer than the burst and one is let in with the whole burst."""
-        dearest = max(self._costs[turn] for _, turn in self._passed)
+        dearest = max((self._costs[turn] for _, turn in self._passed), default=0)
         return (limits.rate or 0) + max(limits.burst, dearest - 1)
 
 
