@@ -189,7 +189,9 @@ def _ask_for_ends(schedule: Schedule, plan: Plan, others: list[Firing], now: int
 
 
 def _leave_out(schedule: Schedule, moment: int, run: str, now: int, why: str) -> None:
-    schedule.keep(Firing(run, moment, "time", SKIPPED, now, now, _why(why)))
+    """Record that a moment starts no run, unless it waits already, for a back-fill say."""
+    if run not in schedule.firings:
+        schedule.keep(Firing(run, moment, "time", SKIPPED, now, now, _why(why)))
 
 
 def _why(text: str) -> Failure:
