@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from stream_durable.core.definition.nesting import NESTING_MAX
 from stream_durable.sdk.options import Options
+from stream_durable.sdk.standoff import steps_at
 
 if TYPE_CHECKING:
+    from stream_durable.core.definition.guards import Gate
     from stream_durable.sdk.workflow import Workflow
 
 
@@ -33,9 +35,18 @@ def prepared_child(
             return None
         generation = dict.fromkeys(younger for each in generation for younger in each.children)
         if not generation:
+            if is_awaited and workflow.gate is not None:
+                _refuse_place(workflow.gate, child, options)
             return child.fingerprint
     options.fault("nesting", f"children are nested deeper than {NESTING_MAX}")
     return None
+
+
+def _refuse_place(kept: Gate, child: Workflow, options: Options) -> None:
+    """Report the steps of a child that wait for the place that its parent keeps meanwhile."""
+    for name in steps_at(kept, child.definition()):
+        text = f"step {name!r} of {child.name!r} waits for a place at gate {kept.name!r}, which this run has"
+        options.fault("deadlock", f"{text}: give one of them another gate")
 
 
 def with_children(workflows: Iterable[Workflow]) -> list[Workflow]:

@@ -46,6 +46,17 @@ def standoff(caller: Caller, called: Definition, given: bytes) -> str | None:
     return None
 
 
+def steps_at(kept: Gate, called: Definition) -> Iterator[str]:
+    """Return the steps of a called run that wait for places of a kept gate, whatever the inputs are."""
+    mine = _place(kept, b"null")
+    for node in (*called.nodes, *called.templates):
+        gate = gate_of(node)
+        if gate is None or mine is None or mine != _place(gate, b"null"):
+            continue
+        if kept.limits.at_once is not None or gate.limits.at_once is not None:
+            yield node.name
+
+
 def _at_admission(caller: Caller, called: Definition, given: bytes) -> str | None:
     starts = called.starts
     if caller.definition.name != called.name or starts is None or not isinstance(starts.rule, SingleRule):

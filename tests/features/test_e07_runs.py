@@ -228,3 +228,12 @@ def test_bad_gates_are_refused_with_the_remedy() -> None:
     inner, outer = few()[0], Workflow("outer", gate=own)
     outer.child("inner", inner)
     assert any("runs of 'report' wait for a place at gate 'reports'" in fault for fault in refusal(outer))
+    called = Workflow("called")
+    called.add("ask", lambda: 1, gate=own)
+    caller = Workflow("caller", gate=own)
+    caller.child("call", called)
+    text = "step 'ask' of 'called' waits for a place at gate 'reports', which this run has"
+    assert any(text in fault for fault in refusal(caller))
+    keyed = Workflow("keyed", gate=Gate("reports", at_once=1, per="input.tenant"))
+    keyed.child("call", called)
+    assert keyed.definition()
