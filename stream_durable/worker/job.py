@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextvars import Context as ContextVariables
 from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ class Job:
                  "has_references", "has_thread", "inside", "is_cancelled", "is_in_thread", "is_overdue",
                  "is_repeat", "is_reported", "keeper", "keeping", "key", "label", "line", "lines", "marks",
                  "must_answer", "needs_thread", "note", "partition", "percent", "reply_to", "returns",
-                 "settle", "signs", "size", "started", "task", "timeout_ms", "values", "waits")  # fmt: skip
+                 "settle", "signs", "size", "started", "task", "timeout_ms", "values", "variables", "waits")  # fmt: skip
 
     def __init__(
         self,
@@ -75,6 +76,8 @@ class Job:
         self.is_repeat = False
         #: The function under way, if it takes a context, and suspended between two passes.
         self.coroutine: Coroutine[Any, Any, Any] | None = None
+        #: The context variables of a function that has waited.
+        self.variables: ContextVariables | None = None
         #: What the function has got, once it looks; who keeps what it keeps; what it waits for at last.
         self.inside: Inside | None = None
         self.keeper: Callable[[Job], Keeper] | None = None

@@ -51,7 +51,8 @@ class Say(Protocol):
 class drive:  # noqa: N801 - used like a function that is awaited
     """Await the function of an attempt until it ends, or waits: then the result is `WAITS`.
 
-    The coroutine is driven by hand, since another task goes on with it after the wait.
+    The coroutine is driven by hand, since another task goes on with it after the wait, with the context
+    variables as the function left them.
     """
 
     __slots__ = ("_job",)
@@ -60,26 +61,31 @@ class drive:  # noqa: N801 - used like a function that is awaited
         self._job = job
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        coroutine = self._job.coroutine
+        job, coroutine = self._job, self._job.coroutine
         assert coroutine is not None
         given: Any = None
-        go_on: Callable[[Any], Any] = coroutine.send
+        send: Callable[[Any], Any] = coroutine.send
+        throw: Callable[[Any], Any] = coroutine.throw
+        if job.variables is not None:
+            send, throw = partial(job.variables.run, send), partial(job.variables.run, throw)
+        go_on = send
         while True:
             try:
                 yielded = go_on(given)
             except StopIteration as stop:
-                self._job.coroutine = None
+                job.coroutine = None
                 return stop.value
             except BaseException:
-                self._job.coroutine = None
+                job.coroutine = None
                 raise
             if yielded is _PAUSE:
+                job.variables = job.variables or contextvars.copy_context()
                 return WAITS
             try:
                 given = yield yielded
-                go_on = coroutine.send
+                go_on = send
             except BaseException as error:
-                given, go_on = error, coroutine.throw
+                given, go_on = error, throw
 
 
 class _Pause:

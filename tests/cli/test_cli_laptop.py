@@ -50,6 +50,14 @@ def of(directory: Path) -> list[psutil.Process]:
     return found
 
 
+def command_line(process: psutil.Process) -> list[str]:
+    """Return the command line of a process; nothing of one that has ended meanwhile."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
 def until_it_works(dev: Process) -> None:
     """Wait for the last line of what is printed when everything works."""
 
@@ -276,8 +284,8 @@ def test_dev_starts_again_what_dies(cli: Cli, project: Path, processes: Processe
 
     # The servers themselves, and not what they fork for a moment.
     children = psutil.Process(dev.popen.pid).children()
-    [kafka] = [p for p in children if "kafka.Kafka" in p.cmdline()]
-    [postgres] = [p for p in children if "-D" in p.cmdline()]
+    [kafka] = [p for p in children if "kafka.Kafka" in command_line(p)]
+    [postgres] = [p for p in children if "-D" in command_line(p)]
     kafka.kill()
     postgres.kill()
     for name in ("Kafka", "Postgres"):
@@ -286,7 +294,9 @@ def test_dev_starts_again_what_dies(cli: Cli, project: Path, processes: Processe
         wait_for(lambda name=name: f"{name} runs again" in dev.text(), seconds=SECONDS, what=f"{name} again")
     followed = cli("runs", "start", "quick", "--input", '{"n": 1}', "--follow").stdout
     written = dev.text().splitlines()[before:]
-    [worker] = [p for p in of(project) if "--for-dev" in p.cmdline() and "setpriv" not in p.name()]
+    [worker] = [
+        p for p in of(project) if "--for-dev" in (line := command_line(p)) and "setpriv" not in line[0]
+    ]
     worker.kill()
     wait_for(lambda: '"process.ended"' in dev.text(), seconds=SECONDS, what="the end of the worker")
     again = cli("runs", "start", "quick", "--input", '{"n": 2}', "--follow").stdout

@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from contextlib import suppress
+from contextvars import ContextVar
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -74,6 +76,35 @@ async def test_a_step_waits_for_everything_there_is(engine: Engine) -> None:
 
     assert seen == ["slept", {"by": "tom"}, 7, Rating(stars=5), "hello ann"]
     assert run.step("all_of_it").attempts == 1
+
+
+async def test_context_variables_outlast_a_wait(engine: Engine) -> None:
+    flow, tenant, seen = Workflow("bound"), ContextVar[str]("tenant", default="none"), list[str]()
+
+    @flow.step
+    async def bound(ctx: Context) -> None:
+        tenant.set("first")
+        await ctx.wait_signal("go")
+        seen.append(tenant.get())
+        tenant.set("second")
+        await asyncio.sleep(0)
+        await ctx.wait_signal("go")
+        seen.append(tenant.get())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                await asyncio.Event().wait()
+        seen.append(tenant.get())
+
+    run = await engine.start(flow)
+    other = await engine.start(flow)
+    for one in (run, other, run, other):
+        await engine.until_waiting(one)
+        await engine.signal(one, "go")
+    await run.result()
+    await other.result()
+
+    assert seen == ["first", "first", "second", "second", "second", "second"]
+    assert tenant.get() == "none"
 
 
 @pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "from its top"])
