@@ -39,7 +39,8 @@ class Job:
                  "has_references", "has_thread", "inside", "is_cancelled", "is_in_thread", "is_overdue",
                  "is_repeat", "is_reported", "keeper", "keeping", "key", "label", "line", "lines", "marks",
                  "must_answer", "needs_thread", "note", "partition", "percent", "reply_to", "returns",
-                 "settle", "signs", "size", "started", "task", "timeout_ms", "values", "variables", "waits")  # fmt: skip
+                 "settle", "signs", "size", "started", "task", "timeout_ms", "values", "variables",
+                 "waits")  # fmt: skip
 
     def __init__(
         self,

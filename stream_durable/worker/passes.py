@@ -67,7 +67,8 @@ class drive:  # noqa: N801 - used like a function that is awaited
         send: Callable[[Any], Any] = coroutine.send
         throw: Callable[[Any], Any] = coroutine.throw
         if job.variables is not None:
-            send, throw = partial(job.variables.run, send), partial(job.variables.run, throw)
+            within: Callable[..., Any] = job.variables.run
+            send, throw = partial(within, send), partial(within, throw)
         go_on = send
         while True:
             try:
