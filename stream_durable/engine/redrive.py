@@ -21,7 +21,8 @@ from stream_durable.engine.cache import Cache
 from stream_durable.engine.loading import load_entities
 from stream_durable.engine.partition import Partition
 from stream_durable.engine.publishing import Publishing
-from stream_durable.ports import Definitions, RunPosition, Store
+from stream_durable.engine.resolving import limit
+from stream_durable.ports import Current, RunPosition, Store
 from stream_durable.retrying import retry_transient
 from stream_durable.telemetry import WORK_REQUESTED, logger
 
@@ -37,7 +38,7 @@ class Redrive:
     group: asyncio.TaskGroup
 
     def __init__(
-        self, store: Store, definitions: Definitions, publishing: Publishing, partition_count: int,
+        self, store: Store, definitions: Current, publishing: Publishing, partition_count: int,
         writing: asyncio.Lock,
     ) -> None:  # fmt: skip
         """Read from `store`, publish through `publishing`; `writing` is the lock for saving."""
@@ -110,6 +111,7 @@ class Redrive:
             for run in (await self._load([run.id for run in page])).values():
                 assert type(run) is Run
                 ask(run, effects)
+            limit(effects, self._definitions.declared.gates)
             await self._publishing.publish_now(outbox.outgoing(effects, partition))
         _log.info(WORK_REQUESTED, partition=partition, runs=count)
 

@@ -34,7 +34,7 @@ async def resolve(foldings: Sequence[Folding], definitions: Current) -> None:
     if declared.by_event or declared.gates:
         for folding in foldings:
             _fire(folding.effects, declared.by_event)
-            _limit(folding.effects, declared.gates)
+            limit(folding.effects, declared.gates)
     starts = [start for folding in foldings for start in folding.effects.starts]
     if not starts:
         return
@@ -50,7 +50,8 @@ async def resolve(foldings: Sequence[Folding], definitions: Current) -> None:
             start.failure = failure_of(start, definitions)
 
 
-def _limit(effects: Effects, gates: Mapping[str, KeysChange]) -> None:
+def limit(effects: Effects, gates: Mapping[str, KeysChange]) -> None:
+    """Put the declared limits of all keys of a gate into requests to pass."""
     for message in effects.messages if gates else ():
         if type(message) is PlaceAsked:
             name, _, key = message.key.partition(CHILD_MARK)

@@ -7,7 +7,7 @@ from stream_durable.core.effects import Effects
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.run import entering, sections
 from stream_durable.core.run.state import End, Run
-from stream_durable.engine import resolving
+from stream_durable.engine import redrive, resolving
 
 #: Workflows that pass gates.
 GATED = ("limited", "keyed", "twice_guarded", "sectioned")
@@ -70,6 +70,14 @@ def test_limits_that_forget_what_was_changed_for_all_keys_are_found(monkeypatch:
 def test_requests_that_do_not_say_what_was_changed_for_all_keys_are_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(resolving, "_limit", lambda *ignored: None)
+    monkeypatch.setattr(resolving, "limit", lambda *ignored: None)
 
     found(20, by="requests_carry_the_limits_of_all_keys", only=GATED)
+
+
+def test_a_redrive_that_does_not_say_what_was_changed_for_all_keys_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(redrive, "limit", lambda *ignored: None)
+
+    found(20, by="requests_carry_the_limits_of_all_keys")
