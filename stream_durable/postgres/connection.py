@@ -112,6 +112,9 @@ def _said(error: BaseException) -> str:
     """Return what the driver says, without the numbers of the system's errors."""
     if isinstance(error, OSError) and error.strerror and error.errno is not None:
         return os.strerror(error.errno) if error.errno > 0 else error.strerror
+    if isinstance(error, asyncpg.InternalClientError):
+        # Used between the server's last word and the end of the connection.
+        return "the server has ended the connection"
     return f"{type(error).__name__}: {error}"
 
 
@@ -168,7 +171,8 @@ def _described(error: asyncpg.PostgresError) -> str:
         for what in ("constraint", "table", "column")
         if (name := getattr(error, f"{what}_name", None))
     ]
-    said = "" if state[:2] in _QUOTING else f": {getattr(error, 'message', None) or ''}"
+    message = getattr(error, "message", None) or (str(error) if state[:2] == "08" else "")
+    said = "" if state[:2] in _QUOTING or not message else f": {message}"
     return " ".join([f"{type(error).__name__} {state}".rstrip(), *(f"({place})" for place in places)]) + said
 
 
