@@ -9,6 +9,7 @@ many calls there are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Raw
@@ -104,13 +105,18 @@ def _take_kept(run: Run, node: BesideNode, now: int) -> None:
 def calls(run: Run, name: str) -> Iterator[tuple[int, Step, Beside]]:
     """Yield the steps of a function with their calls: waiting, under way, and ended lately."""
     index, steps = run.graph.index, run.steps
-    for slot in range(SLOTS):
-        i = index.get(beside_name(name, slot), -1)
+    for slot in _slots(name):
+        i = index.get(slot, -1)
         step = steps.get(i)
         if step is None:
             return
         if step.detail is not None and step.detail.beside is not None:
             yield i, step, step.detail.beside
+
+
+@lru_cache(maxsize=1_000)
+def _slots(name: str) -> tuple[str, ...]:
+    return tuple(beside_name(name, slot) for slot in range(SLOTS))
 
 
 def begin_next(run: Run, node: BesideNode, now: int, out: Effects) -> None:
