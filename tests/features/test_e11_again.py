@@ -1,0 +1,40 @@
+"""E11: runs that met and are retried, and rules that change while runs wait."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from stream_durable import Context, RejectedError, Single, Workflow
+from stream_durable.testing import Engine
+
+
+def reports(**options: Any) -> tuple[Workflow, list[Any]]:
+    """Return a workflow whose one step takes ten seconds, and the inputs that its calls were given."""
+    flow, given = Workflow("report", **options), list[Any]()
+
+    @flow.step
+    async def write(ctx: Context[Any]) -> str:
+        given.append(list(ctx.inputs))
+        await asyncio.sleep(10)
+        return ctx.run_id
+
+    return flow, given
+
+
+async def test_a_step_of_a_run_that_never_began_is_not_retried_and_the_refusal_says_what_is(
+    engine: Engine,
+) -> None:
+    flow, _ = reports(starts=Single(busy="skip"))
+    await engine.start(flow, 1, id="first")
+    merged = await engine.start(flow, 2, id="merged")
+    later = await engine.start(flow, 3, id="later", after="1h")
+    await later.cancel()
+    assert (merged.status, later.status) == ("merged", "cancelled")
+    with pytest.raises(RejectedError, match="merged into run 'first': retry that one, or this one") as caught:
+        await merged.retry("write")
+    assert caught.value.code == "not_begun"
+    with pytest.raises(RejectedError, match="step 'write' of run 'later' has not begun"):
+        await later.retry("write")
