@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stream_durable import Context, RejectedError, Single, Workflow
+from stream_durable import Batch, Context, Gate, RejectedError, Single, Workflow
 from stream_durable.testing import Engine
 
 
@@ -38,3 +38,17 @@ async def test_a_step_of_a_run_that_never_began_is_not_retried_and_the_refusal_s
     assert caught.value.code == "not_begun"
     with pytest.raises(RejectedError, match="step 'write' of run 'later' has not begun"):
         await later.retry("write")
+
+
+async def test_a_run_retried_that_never_began_is_not_given_inputs_that_went_with_another(
+    engine: Engine,
+) -> None:
+    flow, given = reports(starts=Batch(size=2, within="1m"), gate=Gate("press", at_once=1))
+    runs = [await engine.start(flow, n, id=f"r{n}") for n in range(4)]
+    assert (given, runs[3].status) == ([[0, 1]], "pending")  # the second batch is let in, and is at the gate
+    await runs[3].cancel()
+    await engine.advance("2m")
+    assert given == [[0, 1], [2]]
+    await runs[3].retry(whole=True)
+    await engine.advance("2m")
+    assert given == [[0, 1], [2], [3]]

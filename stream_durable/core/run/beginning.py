@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec import Raw
 
 from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
@@ -95,9 +96,10 @@ def admitted(run: Run, message: RunAdmitted, now: int, out: Effects) -> Outcome:
     if entry.is_admitted:
         return Outcome.DUPLICATE
     entry.is_admitted = True
-    if message.inputs:
+    if message.inputs or (run.inputs is not None and run.started is None):
+        # In an earlier turn others went with it, and it did not begin: they have gone with another.
         run.payload -= len(run.inputs or b"")
-        run.inputs = _encode(message.inputs)
+        run.inputs = _encode(message.inputs or (Raw(run.input),))
         run.payload += len(run.inputs)
         run.has_new_inputs = True
     _ask(run, entry, now, out)
