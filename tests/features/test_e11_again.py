@@ -52,3 +52,21 @@ async def test_a_run_retried_that_never_began_is_not_given_inputs_that_went_with
     await runs[3].retry(whole=True)
     await engine.advance("2m")
     assert given == [[0, 1], [2], [3]]
+
+
+async def test_a_changed_input_is_the_last_of_those_that_began_together(engine: Engine) -> None:
+    flow, given = Workflow("import", starts=Batch(size=2, within="1m")), list[Any]()
+
+    @flow.step(on_error="hold")
+    async def store(ctx: Context[Any]) -> int:
+        given.append((ctx.input, list(ctx.inputs)))
+        return 1 if "bad" not in ctx.inputs else int(ctx.inputs[-1])
+
+    await engine.start(flow, "good", id="first")
+    run = await engine.start(flow, "bad", id="second")
+    assert run.state.needs_review == ("store",)
+    await run.change(input="better", reason="a typing error", by="tom")
+    engine.restart()
+    await run.retry("store")
+    assert run.status == "completed"
+    assert given == [("bad", ["good", "bad"]), ("better", ["good", "better"])]
