@@ -70,3 +70,26 @@ async def test_a_changed_input_is_the_last_of_those_that_began_together(engine: 
     await run.retry("store")
     assert run.status == "completed"
     assert given == [("bad", ["good", "bad"]), ("better", ["good", "better"])]
+
+
+@pytest.mark.parametrize("busy", ["skip", "replace", "queue", "newest"])
+@pytest.mark.parametrize("was", ["waiting", "at the gate", "under way"])
+async def test_a_workflow_that_comes_to_let_in_one_at_a_time_is_not_blocked_by_earlier_runs(
+    engine: Engine, was: str, busy: Any
+) -> None:
+    before, _ = reports(starts=Batch(size=2, within="1m"), gate=Gate("press", at_once=1))
+    after, _ = reports(starts=Single(busy=busy))
+    if was == "at the gate":
+        for n in (-2, -1):
+            await engine.start(before, n, id=f"r{n}")
+    for n in range(1 if was == "waiting" else 2):
+        await engine.start(before, n, id=f"r{n}")
+    engine.deploy(after)
+    for n in (2, 3):
+        await engine.start(after, n, id=f"r{n}")
+    await engine.advance("3m")
+    assert {run.status for run in engine.runs} <= {"completed", "merged", "cancelled"}
+    assert await engine.admissions() == [] or not (await engine.admission("report")).members
+    last = await engine.start(after, 4, id="r4")
+    await engine.advance("11s")
+    assert last.status == "completed"

@@ -15,6 +15,7 @@ from stream_durable.core.admission.rule import (
     TOGETHER_MAX,
     BatchRule,
     DebounceRule,
+    Rule,
     SingleRule,
     keeps_inputs,
 )
@@ -79,7 +80,7 @@ def ask(admission: Admission, message: AdmissionAsked, now: int, out: Effects) -
             return Outcome.LATE
     if not admission.last:
         admission.horizon = now - MEMORY_MS
-    admission.rule = message.rule
+    _go_by(admission, message.rule, out)
     given = None if message.input is None else bytes(message.input)
     if given is not None and admission.size and _waiting_size(admission) + len(given) > PAYLOAD_BYTES_MAX:
         # What the run that begins is given has a bound: those that wait go without the one that comes.
@@ -98,6 +99,14 @@ def ask(admission: Admission, message: AdmissionAsked, now: int, out: Effects) -
         ),
     )
     return _settle(admission, now, now, out)
+
+
+def _go_by(admission: Admission, rule: Rule, out: Effects) -> None:
+    """Go by the rule of the definition that asks; those let in report their end where others wait for it."""
+    before, admission.rule = admission.rule, rule
+    if isinstance(rule, SingleRule) and before is not None and not isinstance(before, SingleRule):
+        for run in admission.under_way:
+            _admit(admission, run, out)
 
 
 def begun(admission: Admission, message: AdmissionBegun, now: int, out: Effects) -> Outcome:
@@ -312,8 +321,11 @@ def _admit(admission: Admission, run: str, out: Effects) -> None:
         found = (admission.members[each].input for each in (*joined, run))
         inputs = tuple(Raw(each) for each in found if each is not None)
     out.messages.append(
-        RunAdmitted(key=run, admission=admission.id, attempt=member.attempt, inputs=inputs, format=ADMISSIONS)
-    )
+        RunAdmitted(
+            key=run, admission=admission.id, attempt=member.attempt, inputs=inputs, format=ADMISSIONS,
+            is_single=isinstance(admission.rule, SingleRule),
+        )
+    )  # fmt: skip
 
 
 def _merge(admission: Admission, run: str, into: str, moment: int, out: Effects) -> None:
