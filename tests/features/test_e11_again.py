@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stream_durable import Batch, Context, Gate, RejectedError, Single, Workflow
+from stream_durable import Batch, Context, Debounce, Gate, RejectedError, Single, Workflow
 from stream_durable.testing import Engine
 
 
@@ -93,3 +93,19 @@ async def test_a_workflow_that_comes_to_let_in_one_at_a_time_is_not_blocked_by_e
     last = await engine.start(after, 4, id="r4")
     await engine.advance("11s")
     assert last.status == "completed"
+
+
+@pytest.mark.parametrize("before", [Single(busy="queue"), Debounce(quiet="2m")])
+@pytest.mark.parametrize("after", [Batch(size=9, within="1m"), Debounce(quiet="1m", inputs="all")])
+async def test_no_input_is_lost_where_a_workflow_comes_to_take_the_inputs_of_all(
+    engine: Engine, before: Any, after: Any
+) -> None:
+    (earlier, given), (later, given_later) = reports(starts=before), reports(starts=after)
+    for n in range(3):
+        await engine.start(earlier, n, id=f"r{n}")
+    engine.deploy(later)
+    for n in (3, 4):
+        await engine.start(later, n, id=f"r{n}")
+    await engine.advance("10m")
+    found = sorted(one for inputs in given + given_later for one in inputs)
+    assert found == [0, 1, 2, 3, 4]

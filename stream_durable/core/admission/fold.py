@@ -213,7 +213,7 @@ def _settle(admission: Admission, seen: int, moment: int, out: Effects) -> Outco
 
 
 def _debounce(admission: Admission, rule: DebounceRule, moment: int, out: Effects) -> None:
-    _let_again_in(admission, moment, out)
+    _let_in_alone(admission, rule, moment, out)
     waiting = admission.line.waiting
     if not waiting:
         return
@@ -233,7 +233,7 @@ def _debounce(admission: Admission, rule: DebounceRule, moment: int, out: Effect
 
 
 def _batch(admission: Admission, rule: BatchRule, moment: int, out: Effects) -> None:
-    _let_again_in(admission, moment, out)
+    _let_in_alone(admission, rule, moment, out)
     while admission.line.waiting:
         due = admission.members[admission.oldest].since + rule.within_ms
         if len(admission.line.waiting) < rule.size and due > moment:
@@ -298,9 +298,15 @@ def _let_next_in(admission: Admission, rule: SingleRule, moment: int, out: Effec
         _let_in(admission, admission.waiting[-TOGETHER_MAX - 1 :], moment, out)
 
 
-def _let_again_in(admission: Admission, moment: int, out: Effects) -> None:
-    """Let in, each alone, runs begun before, under an earlier rule."""
-    for run in list(admission.again):
+def _let_in_alone(admission: Admission, rule: Rule, moment: int, out: Effects) -> None:
+    """Let in, each alone, those that asked under an earlier rule: what has begun before, or keeps its input.
+
+    Where one run is given the inputs of all, it would be given all but these.
+    """
+    alone = list(admission.again)
+    if keeps_inputs(rule):
+        alone += [run for run in admission.waiting if admission.members[run].input is None]
+    for run in dict.fromkeys(alone):
         _let_in(admission, [run], moment, out)
 
 
