@@ -109,6 +109,8 @@ def _under_way(run: Run, i: int, step: Step) -> Cause:
     """Return the reason for the waiting of a begun step."""
     node, detail = run.graph.nodes[i], step.detail
     if i in run.open:
+        if detail is not None and detail.held == "gate":
+            return _at_gate(detail.place)  # a section, before its first member
         opened = run.open[i]
         return Cause("members", about=f"{opened.left} of {len(run.graph.members.get(i, ()))}")
     if detail is not None and detail.is_stopping:
