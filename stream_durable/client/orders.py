@@ -69,7 +69,7 @@ def check_retry(run: Run, order: RetryRun) -> None:
 
 
 def _merged(run: Run) -> str:
-    """Return what to retry in place of steps of a merged run; nothing for others."""
+    """Return the advice for a merged run; empty for others."""
     if run.status != MERGED:
         return ""
     into = taker_of(run.requests)

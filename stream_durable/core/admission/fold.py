@@ -102,7 +102,7 @@ def ask(admission: Admission, message: AdmissionAsked, now: int, out: Effects) -
 
 
 def _go_by(admission: Admission, rule: Rule, out: Effects) -> None:
-    """Go by the rule of the definition that asks; those let in report their end where others wait for it."""
+    """Take over a rule; under a rule of one at a time, ask the runs let in to report the end."""
     before, admission.rule = admission.rule, rule
     if isinstance(rule, SingleRule) and before is not None and not isinstance(before, SingleRule):
         for run in admission.under_way:
@@ -299,10 +299,7 @@ def _let_next_in(admission: Admission, rule: SingleRule, moment: int, out: Effec
 
 
 def _let_in_alone(admission: Admission, rule: Rule, moment: int, out: Effects) -> None:
-    """Let in, each alone, those that asked under an earlier rule: what has begun before, or keeps its input.
-
-    Where one run is given the inputs of all, it would be given all but these.
-    """
+    """Let in, each alone, runs begun before, and runs without an input to hand over to another."""
     alone = list(admission.again)
     if keeps_inputs(rule):
         alone += [run for run in admission.waiting if admission.members[run].input is None]

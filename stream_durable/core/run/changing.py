@@ -122,7 +122,7 @@ def held_step(run: Run, name: str) -> int:
 
 
 def _change_last_input(run: Run, changed: Raw) -> None:
-    """Put a changed input among those of all that began as this run: its own is the last."""
+    """Replace the run's own input, the last, among the inputs of the whole batch."""
     if run.inputs is None:
         return
     run.payload -= len(run.inputs)

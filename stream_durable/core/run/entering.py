@@ -90,7 +90,7 @@ def begun(run: Run, out: Effects) -> None:
 
 
 def heed_single(run: Run, entry: Entry) -> bool:
-    """Note that the admission waits for the end of the run; False: that is known, or follows anyway."""
+    """Note the admission's wait for the end of the run; return False if already known."""
     if entry.is_single or _is_single(run):
         return False
     entry.is_single = True
@@ -129,7 +129,7 @@ def _begun(run: Run, entry: Entry) -> AdmissionBegun:
 
 
 def _tells_end(run: Run, entry: Entry) -> bool:
-    """Return whether an admission waits for the end of a run: by its own rule, or by a later one."""
+    """Return whether the admission waits for the end of the run."""
     return entry.is_single or _is_single(run)
 
 
