@@ -109,3 +109,16 @@ async def test_no_input_is_lost_where_a_workflow_comes_to_take_the_inputs_of_all
     await engine.advance("10m")
     found = sorted(one for inputs in given + given_later for one in inputs)
     assert found == [0, 1, 2, 3, 4]
+
+
+async def test_a_run_with_a_long_id_is_replaced_again_after_it_was_retried(engine: Engine) -> None:
+    flow = Workflow("report", starts=Single(busy="replace"))
+    flow.sleep("night", "1d")
+    first = await engine.start(flow, 1, id="r" * 512)
+    second = await engine.start(flow, 2, id="second")
+    assert (first.status, second.status) == ("cancelled", "waiting")
+    await second.cancel()
+    await first.retry()
+    assert first.status == "waiting"
+    third = await engine.start(flow, 3, id="third")
+    assert (first.status, third.status) == ("cancelled", "waiting")

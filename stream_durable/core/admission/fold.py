@@ -345,7 +345,8 @@ def _tell_merged(admission: Admission, run: str, into: str, out: Effects) -> Non
 
 def _replace(admission: Admission, run: str, out: Effects) -> None:
     attempt = admission.members[run].attempt
-    request = clipped(f"admission/{run}/{attempt}")
+    # The turn first: with a long id of the run it would be cut off, and a later request taken for a repeat.
+    request = clipped(f"admission/{attempt}/{run}")
     out.messages.append(CancelRun(key=run, id=request, reason="a later run takes its place"))
 
 
