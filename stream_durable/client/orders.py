@@ -60,11 +60,17 @@ def check_retry(run: Run, order: RetryRun) -> None:
             raise RejectedError("not_a_step", text)
         step = run.steps.get(i)
         is_idle = step is not None and step.detail is not None and step.detail.is_idle
-        if is_idle or (step is None and run.need[i]):
-            raise RejectedError("not_begun", f"step {order.step!r} of run {run.id!r} has not begun")
+        if is_idle or (step is None and (run.need[i] or run.has_ended)):
+            text = f"step {order.step!r} of run {run.id!r} has not begun"
+            raise RejectedError("not_begun", _merged(run) or text)
     elif not order.whole and not held_steps(run) and not failed_steps(run):
         text = f"no step of run {run.id!r} has failed or was cancelled: name one, or retry the whole run"
-        if run.status == MERGED:
-            into = taker_of(run.requests)
-            text = f"run {run.id!r} was merged into run {into!r}: retry that one, or this one as a whole"
-        raise RejectedError("nothing_to_retry", text)
+        raise RejectedError("nothing_to_retry", _merged(run) or text)
+
+
+def _merged(run: Run) -> str:
+    """Return the advice for a merged run; empty for others."""
+    if run.status != MERGED:
+        return ""
+    into = taker_of(run.requests)
+    return f"run {run.id!r} was merged into run {into!r}: retry that one, or this one as a whole"

@@ -309,9 +309,27 @@ def test_the_rule_of_the_run_that_asked_last_holds_for_all() -> None:
     meeting.ask("a")
     meeting.ask("b", rule=SingleRule(busy="queue"))
     assert meeting.admitted == ["a"]
-    meeting.ask("c", rule=BatchRule(size=2, within_ms=1_000))
-    assert meeting.admitted == ["c"]
-    assert meeting.stages == {"a": "let_in", "b": "joined", "c": "let_in"}
+    meeting.ask("c", rule=DebounceRule(quiet_ms=1_000, is_for_all=True), input=Raw(b"1"))
+    assert meeting.admitted == ["b"]  # its input was not kept, and would not be among those of all
+    meeting.ask("d", rule=BatchRule(size=2, within_ms=1_000), input=Raw(b"2"))
+    assert meeting.admitted == ["d"]
+    assert meeting.stages == {"a": "let_in", "b": "let_in", "c": "joined", "d": "let_in"}
+
+
+def test_who_was_let_in_before_starts_came_to_be_one_at_a_time_is_told_to_report_its_end() -> None:
+    meeting = Meeting(BatchRule(size=1, within_ms=1_000))
+    meeting.ask("a", input=Raw(b"1"))
+    [told] = meeting.effects.messages
+    assert isinstance(told, RunAdmitted)
+    assert not told.is_single
+    meeting.ask("b", rule=SingleRule(busy="queue"))
+    [told] = meeting.effects.messages
+    assert isinstance(told, RunAdmitted)
+    assert (told.key, told.is_single) == ("a", True)
+    meeting.begun("a")
+    assert meeting.stages == {"a": "begun", "b": "waiting"}
+    meeting.leave("a")
+    assert meeting.admitted == ["b"]
 
 
 def test_an_id_without_two_slashes_is_no_admission() -> None:

@@ -341,8 +341,8 @@ async def test_a_section_and_a_queue_as_a_whole(engine: Engine) -> None:
     assert [check.name for check in found.checks if check.state == "holds"] == ["gate"]
     same(
         await explain(run, "session"),
-        "members",
-        "Running: session waits for its members since 22:13:20: 0 of 1 have ended.",
+        "at_gate",
+        "Waiting: session waits for a place at gate terminal (1 at once), held by session of first.",
     )
 
 

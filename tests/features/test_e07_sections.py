@@ -55,7 +55,10 @@ async def test_a_section_keeps_one_place_until_its_last_step_has_ended(engine: E
     assert await inside(engine) == [("run-0", "both")]
     [cause] = runs[1].step("first").waits_for
     assert "a place at gate bank" in cause
-    assert "at gate bank (1 at once), held by both of run-0" in str(await runs[1].why("first"))
+    for asked in ("first", "both", None):
+        assert "at gate bank (1 at once), held by both of run-0" in str(await runs[1].why(asked))
+    assert runs[1].step("both").waits_for == runs[1].step("first").waits_for
+    assert "both waits for its members" in str(await runs[0].why("both"))
     await engine.until(runs[2], "completed")
     sections = [each for each in log.begun if not each.endswith("end")]
     assert sections == ["0/first", "0/second", "1/first", "1/second", "2/first", "2/second"]

@@ -203,6 +203,41 @@ async def test_it_turns_itself_off_after_failures_in_a_row(engine: Engine) -> No
     assert len(moments(engine)) == 3
 
 
+@pytest.mark.parametrize("how", ["a run that began long ago fails", "fewer failures are allowed"])
+async def test_it_turns_itself_off_though_what_failed_is_forgotten_by_then(engine: Engine, how: str) -> None:
+    flow, is_late = Workflow("report"), how == "a run that began long ago fails"
+
+    @flow.step
+    async def write(ctx: Context) -> None:
+        if ctx.run_id == "nightly//2023-11-14T22:14:00Z":
+            if is_late:
+                await ctx.sleep("90m")
+            raise Fail("no_paper", "the tray is empty")
+        if not is_late:
+            await ctx.sleep("30s")
+
+    await engine.create_schedule(
+        "nightly", flow, every="1m", overlap="allow", disable_after=1 + (not is_late)
+    )
+    await engine.advance("61s")
+    if is_late:
+        await engine.advance("92m")
+        said = "1 firings in a row failed; run nightly//2023-11-14T22:14:00Z ended as failed with no_paper"
+    else:
+        for _ in range(60):
+            await engine.advance("1m")
+            await engine.runs[-1].cancel()
+        assert (state(engine).is_on, state(engine).failures) == (True, 1)
+        await engine.change_schedule("nightly", disable_after=1)
+        await engine.advance("1m")
+        await engine.runs[-1].cancel()
+        said = "1 firings in a row failed"
+    shown = state(engine)
+    assert (shown.is_on, shown.off_cause) == (False, "failures")
+    assert shown.reason.startswith(said)
+    assert "started" not in {firing.status for firing in shown.firings}
+
+
 async def test_a_workflow_that_is_gone_is_a_failed_firing(engine: Engine) -> None:
     app = App("shop", workflows=[report()])
     app.schedule("nightly", app.workflows["report"], every="1h")

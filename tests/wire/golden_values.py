@@ -678,3 +678,4 @@ MESSAGES += ORDERED
 REVIEW: dict[str, Any] = {"key": RUN, "id": "m12", "format": 2}
 MESSAGES += [MarkReviewed(**REVIEW), MarkReviewed(**REVIEW, by="Zoë", reason="paid by hand")]
 MESSAGES += KEYS
+MESSAGES += [RunAdmitted(**LET, inputs=(DATA, Raw(b"null")), is_single=True)]

@@ -15,6 +15,7 @@ from stream_durable.core.admission.rule import (
     TOGETHER_MAX,
     BatchRule,
     DebounceRule,
+    Rule,
     SingleRule,
     keeps_inputs,
 )
@@ -79,7 +80,7 @@ def ask(admission: Admission, message: AdmissionAsked, now: int, out: Effects) -
             return Outcome.LATE
     if not admission.last:
         admission.horizon = now - MEMORY_MS
-    admission.rule = message.rule
+    _go_by(admission, message.rule, out)
     given = None if message.input is None else bytes(message.input)
     if given is not None and admission.size and _waiting_size(admission) + len(given) > PAYLOAD_BYTES_MAX:
         # What the run that begins is given has a bound: those that wait go without the one that comes.
@@ -98,6 +99,14 @@ def ask(admission: Admission, message: AdmissionAsked, now: int, out: Effects) -
         ),
     )
     return _settle(admission, now, now, out)
+
+
+def _go_by(admission: Admission, rule: Rule, out: Effects) -> None:
+    """Take over a rule; under a rule of one at a time, ask the runs let in to report the end."""
+    before, admission.rule = admission.rule, rule
+    if isinstance(rule, SingleRule) and before is not None and not isinstance(before, SingleRule):
+        for run in admission.under_way:
+            _admit(admission, run, out)
 
 
 def begun(admission: Admission, message: AdmissionBegun, now: int, out: Effects) -> Outcome:
@@ -204,7 +213,7 @@ def _settle(admission: Admission, seen: int, moment: int, out: Effects) -> Outco
 
 
 def _debounce(admission: Admission, rule: DebounceRule, moment: int, out: Effects) -> None:
-    _let_again_in(admission, moment, out)
+    _let_in_alone(admission, rule, moment, out)
     waiting = admission.line.waiting
     if not waiting:
         return
@@ -224,7 +233,7 @@ def _debounce(admission: Admission, rule: DebounceRule, moment: int, out: Effect
 
 
 def _batch(admission: Admission, rule: BatchRule, moment: int, out: Effects) -> None:
-    _let_again_in(admission, moment, out)
+    _let_in_alone(admission, rule, moment, out)
     while admission.line.waiting:
         due = admission.members[admission.oldest].since + rule.within_ms
         if len(admission.line.waiting) < rule.size and due > moment:
@@ -289,9 +298,12 @@ def _let_next_in(admission: Admission, rule: SingleRule, moment: int, out: Effec
         _let_in(admission, admission.waiting[-TOGETHER_MAX - 1 :], moment, out)
 
 
-def _let_again_in(admission: Admission, moment: int, out: Effects) -> None:
-    """Let in, each alone, runs begun before, under an earlier rule."""
-    for run in list(admission.again):
+def _let_in_alone(admission: Admission, rule: Rule, moment: int, out: Effects) -> None:
+    """Let in, each alone, runs begun before, and runs without an input to hand over to another."""
+    alone = list(admission.again)
+    if keeps_inputs(rule):
+        alone += [run for run in admission.waiting if admission.members[run].input is None]
+    for run in dict.fromkeys(alone):
         _let_in(admission, [run], moment, out)
 
 
@@ -312,8 +324,11 @@ def _admit(admission: Admission, run: str, out: Effects) -> None:
         found = (admission.members[each].input for each in (*joined, run))
         inputs = tuple(Raw(each) for each in found if each is not None)
     out.messages.append(
-        RunAdmitted(key=run, admission=admission.id, attempt=member.attempt, inputs=inputs, format=ADMISSIONS)
-    )
+        RunAdmitted(
+            key=run, admission=admission.id, attempt=member.attempt, inputs=inputs, format=ADMISSIONS,
+            is_single=isinstance(admission.rule, SingleRule),
+        )
+    )  # fmt: skip
 
 
 def _merge(admission: Admission, run: str, into: str, moment: int, out: Effects) -> None:
@@ -330,7 +345,8 @@ def _tell_merged(admission: Admission, run: str, into: str, out: Effects) -> Non
 
 def _replace(admission: Admission, run: str, out: Effects) -> None:
     attempt = admission.members[run].attempt
-    request = clipped(f"admission/{run}/{attempt}")
+    # The turn first: with a long id of the run it would be cut off, and a later request taken for a repeat.
+    request = clipped(f"admission/{attempt}/{run}")
     out.messages.append(CancelRun(key=run, id=request, reason="a later run takes its place"))
 
 

@@ -79,6 +79,8 @@ class RunAdmitted(RunMessage, kw_only=True, tag="run.admitted"):
     attempt: Ordinal
     #: The inputs of all runs that go with it and its own, in the order of arrival; empty: its own alone.
     inputs: Annotated[tuple[Raw, ...], Meta(max_length=500)] = ()
+    #: Whether the run has to report its end, for others wait for that, whatever its own definition says.
+    is_single: bool = False
 
 
 class RunMerged(RunMessage, kw_only=True, tag="run.merged"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec import Raw
 
 from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
@@ -83,6 +84,7 @@ def admitted(run: Run, message: RunAdmitted, now: int, out: Effects) -> Outcome:
     """Go on to the gate, or begin; a run no longer waiting says so."""
     entry = entering.entry_of(run)
     is_its = entry is not None and (entry.admission, entry.turn) == (message.admission, message.attempt)
+    is_news = entry is not None and is_its and message.is_single and entering.heed_single(run, entry)
     is_undone = run.status != PENDING and not run.has_ended
     if entry is not None and is_its and is_undone and not entry.has_begun:
         # It was cancelled while it waited, and what it had done is being undone.
@@ -91,13 +93,14 @@ def admitted(run: Run, message: RunAdmitted, now: int, out: Effects) -> Outcome:
         return Outcome.APPLIED
     if entry is None or not is_its or run.status != PENDING or entry.has_begun:
         entering.answer(run, message.admission, message.attempt, out)
-        return Outcome.LATE
+        return Outcome.APPLIED if is_news else Outcome.LATE
     if entry.is_admitted:
-        return Outcome.DUPLICATE
+        return Outcome.APPLIED if is_news else Outcome.DUPLICATE
     entry.is_admitted = True
-    if message.inputs:
+    if message.inputs or (run.inputs is not None and run.started is None):
+        # In an earlier turn others went with it, and it did not begin: they have gone with another.
         run.payload -= len(run.inputs or b"")
-        run.inputs = _encode(message.inputs)
+        run.inputs = _encode(message.inputs or (Raw(run.input),))
         run.payload += len(run.inputs)
         run.has_new_inputs = True
     _ask(run, entry, now, out)

@@ -38,6 +38,7 @@ CHANGES_MAX: Final = 20
 CHANGED_BYTES_MAX: Final = 4_000_000
 
 _encode = msgspec.json.Encoder().encode
+_inputs = msgspec.json.Decoder(tuple[Raw, ...]).decode
 
 
 def change(run: Run, message: ChangeHeld, now: int, out: Effects) -> Outcome:
@@ -61,6 +62,7 @@ def change(run: Run, message: ChangeHeld, now: int, out: Effects) -> Outcome:
         run.payload += len(bytes(message.input)) - len(run.input)
         requests.input = message.input
         run.input = bytes(message.input)
+        _change_last_input(run, message.input)
         keep_keys(run, keys)
         run.items = None
     if own is not None:
@@ -117,6 +119,16 @@ def held_step(run: Run, name: str) -> int:
         text = f"step {name!r} of run {run.id!r} is not held: only a held step is changed"
         raise RejectedError("not_held", text)
     return i
+
+
+def _change_last_input(run: Run, changed: Raw) -> None:
+    """Replace the run's own input, the last, among the inputs of the whole batch."""
+    if run.inputs is None:
+        return
+    run.payload -= len(run.inputs)
+    run.inputs = _encode([*_inputs(run.inputs)[:-1], changed])
+    run.payload += len(run.inputs)
+    run.has_new_inputs = True
 
 
 def changed_node(node: AnyNode, own: Own) -> AnyNode:

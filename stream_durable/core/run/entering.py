@@ -55,7 +55,7 @@ def next_turn(run: Run) -> Entry:
     entry.has_passed = False
     entry.into = ""
     if _is_single(run) or run.started is None:
-        entry.is_admitted = entry.has_begun = False
+        entry.is_admitted = entry.has_begun = entry.is_single = False
     return entry
 
 
@@ -89,11 +89,19 @@ def begun(run: Run, out: Effects) -> None:
         out.messages.append(_begun(run, entry))
 
 
+def heed_single(run: Run, entry: Entry) -> bool:
+    """Note the admission's wait for the end of the run; return False if already known."""
+    if entry.is_single or _is_single(run):
+        return False
+    entry.is_single = True
+    return True
+
+
 def answer(run: Run, admission: str, attempt: int, out: Effects) -> None:
     """Report once more the result of the run's turn at the admission."""
     entry = entry_of(run)
     is_its = entry is not None and (entry.admission, entry.turn) == (admission, attempt)
-    if entry is not None and is_its and entry.has_begun and not (run.has_ended and _is_single(run)):
+    if entry is not None and is_its and entry.has_begun and not (run.has_ended and _tells_end(run, entry)):
         out.messages.append(_begun(run, entry))
     else:
         out.messages.append(left(run.id, admission, attempt))
@@ -107,7 +115,7 @@ def leave(run: Run, out: Effects) -> None:
     if entry.gate:
         out.messages.append(PlaceLeft(key=entry.gate, run=run.id, attempt=entry.turn, format=GATES))
         entry.gate = ""
-    if entry.admission and (not entry.has_begun or _is_single(run)):
+    if entry.admission and (not entry.has_begun or _tells_end(run, entry)):
         out.messages.append(left(run.id, entry.admission, entry.turn))
 
 
@@ -118,6 +126,11 @@ def left(run: str, admission: str, attempt: int) -> AdmissionLeft:
 
 def _begun(run: Run, entry: Entry) -> AdmissionBegun:
     return AdmissionBegun(key=entry.admission, run=run.id, attempt=entry.turn, format=ADMISSIONS)
+
+
+def _tells_end(run: Run, entry: Entry) -> bool:
+    """Return whether the admission waits for the end of the run."""
+    return entry.is_single or _is_single(run)
 
 
 def _is_single(run: Run) -> bool:

@@ -28,6 +28,8 @@ class Entry(msgspec.Struct, omit_defaults=True):
     asked: int = 0
     is_admitted: bool = False
     has_begun: bool = False
+    #: Whether the admission waits for the end of the run, though its own definition does not say so.
+    is_single: bool = False
     #: The run that took this one in, if this one was merged.
     into: str = ""
     #: Parents of runs that were merged into this one: they are told its end.

@@ -105,12 +105,17 @@ def _is_met(run: Run, join: JoinPlan) -> bool:
     return sum(status_of(run, j) in _DONE for j in join.of) >= join.enough
 
 
+def _open_group(run: Run, i: int, step: Step) -> Cause:
+    if step.detail is not None and step.detail.held == "gate":
+        return _at_gate(step.detail.place)  # a section, before its first member
+    return Cause("members", about=f"{run.open[i].left} of {len(run.graph.members.get(i, ()))}")
+
+
 def _under_way(run: Run, i: int, step: Step) -> Cause:
     """Return the reason for the waiting of a begun step."""
     node, detail = run.graph.nodes[i], step.detail
     if i in run.open:
-        opened = run.open[i]
-        return Cause("members", about=f"{opened.left} of {len(run.graph.members.get(i, ()))}")
+        return _open_group(run, i, step)
     if detail is not None and detail.is_stopping:
         return Cause("answer", step.worker or "", due=step.due)
     if step.status == HELD:

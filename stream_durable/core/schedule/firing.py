@@ -120,16 +120,19 @@ def end(schedule: Schedule, one: Firing, message: ScheduledRunEnded, now: int) -
         schedule.failures += 1
 
 
-def why_off(schedule: Schedule) -> str:
-    """Return the reason for turning a schedule off after failures, or nothing."""
+def why_off(schedule: Schedule, one: Firing) -> str:
+    """Return the reason for turning a schedule off after failures, or nothing; the last to end is given."""
     limit = _plan(schedule).disable_after
     if limit is None or schedule.failures < limit:
         return ""
-    last = [one for one in schedule.latest() if one.status in _FAILED][-1]
-    code = "" if last.failure is None else f" with {last.failure.code}: {last.failure.message}"
-    return clipped(
-        f"{schedule.failures} firings in a row failed; run {last.run} ended as {last.status}{code}", 2_000
-    )
+    text = f"{schedule.failures} firings in a row failed"
+    # Of old firings only so many are kept: those that failed may be gone, this one too.
+    failed = [each for each in (one, *schedule.latest()) if each.status in _FAILED]
+    if failed:
+        last = failed[-1]
+        code = "" if last.failure is None else f" with {last.failure.code}: {last.failure.message}"
+        text = f"{text}; run {last.run} ended as {last.status}{code}"
+    return clipped(text, 2_000)
 
 
 def enqueue(schedule: Schedule, message: BackfillSchedule, now: int, out: Effects) -> None:

@@ -199,7 +199,7 @@ def run_ended(schedule: Schedule, message: ScheduledRunEnded, now: int, out: Eff
     if one.status == message.status:
         return Outcome.DUPLICATE
     firing.end(schedule, one, message, now)
-    reason = firing.why_off(schedule)
+    reason = firing.why_off(schedule, one)
     if reason and schedule.off is None:
         turn_off(schedule, Off(now, reason, cause="failures"), out)
     firing.start_queued(schedule, now, out)
