@@ -135,7 +135,9 @@ def begin_waiting(run: Run, now: int, out: Effects) -> None:
 def is_reaction(run: Run, i: int) -> bool:
     """Return whether a step is a call for a signal or an event."""
     graph = run.graph
-    return graph.is_beside(i) and graph.beside[helper_kind(graph.names[i])].on != "inquiry"
+    if not graph.is_beside(i) or graph.outer(i) >= 0:
+        return False
+    return graph.beside[helper_kind(graph.names[i])].on != "inquiry"
 
 
 def ended(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
