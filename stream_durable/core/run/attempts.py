@@ -171,6 +171,10 @@ def out_of_time(run: Run, i: int, step: Step, now: int, out: Effects) -> bool:
     until = None if step.detail is None else step.detail.until
     if until is None or max(now, step.due or 0) < until:
         return False
+    if has_stopped(step):
+        # Nobody waits for its success any more: it ends as it was asked to.
+        work_off(run, [stopped(i, step, Failure("cancelled", retryable=False))], [], now, out)
+        return True
     node = run.graph.nodes[i]
     limit = getattr(node, "total_ms", None) or getattr(node, "timeout_ms", None)
     given = node.on_timeout if type(node) is ChildNode else None
