@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from stream_durable import Context, Fail, Workflow
+import pytest
+
+from stream_durable import Context, Fail, Finish, NoAnswer, Workflow
 from stream_durable.testing import Engine
 
 
@@ -38,3 +41,71 @@ async def test_a_wait_that_fails_is_the_functions_to_bear(engine: Engine) -> Non
     await engine.signal(run, "go", 1)
     await engine.until_idle()
     assert (run.status, run.output) == ("completed", 1)
+
+
+@pytest.mark.parametrize(
+    ("how", "status"),
+    [
+        ("cancelled", "cancelled"),
+        ("undone", "compensated"),
+        ("failed", "compensated"),
+        ("out of time", "compensated"),
+        ("finished", "completed"),
+    ],
+)
+async def test_a_run_on_its_way_to_its_end_waits_for_none(engine: Engine, how: str, status: str) -> None:
+    flow = Workflow("patient", timeout="1h")
+    book = flow.add("book", lambda: 1)
+    book.compensate(lambda: None)
+    flow.wait_signal("go", after=book)
+
+    @flow.step(after="go")
+    def end(go: str) -> Finish:
+        if go == "failed":
+            raise Fail("no", "as it was told", retryable=False)
+        return Finish(go)
+
+    @flow.on_signal("ping", on_error="continue")
+    async def ping(ctx: Context) -> None:
+        await ctx.wait_signal("pong")
+
+    @flow.answers("quote")
+    async def quote(ctx: Context) -> int:
+        return int(await ctx.ask("price", form=int))
+
+    run = await engine.start(flow)
+    await engine.signal(run, "ping")
+    with pytest.raises(TimeoutError):
+        await engine.inquire(run, "quote", id="q", timeout="1s")
+    await engine.until_idle()
+    assert run.step("~quote.0/price").status == run.step("~ping.0/pong").status == "waiting"
+    if how in ("cancelled", "undone"):
+        await run.cancel(compensate=how == "undone")
+    elif how != "out of time":
+        await engine.signal(run, "go", how)
+    await engine.advance("1h")
+    assert run.status == status
+    ended = {"~ping.0", "~ping.0/pong", "~quote.0", "~quote.0/price"}
+    every = {**run.state.steps, **run.state.helpers}
+    assert {every[name].status for name in ended} == {"cancelled"}
+    with pytest.raises(NoAnswer):
+        await engine.inquire(run, "quote", id="q", timeout="1s")
+
+
+async def test_one_that_would_begin_to_wait_then_ends(engine: Engine) -> None:
+    flow = Workflow("patient")
+    flow.add("book", lambda: 1).compensate(lambda: None)
+    flow.wait_signal("go", after="book")
+
+    @flow.on_signal("ping")
+    async def ping(ctx: Context) -> None:
+        await asyncio.sleep(60)
+        await ctx.wait_signal("pong")
+
+    run = await engine.start(flow)
+    await engine.signal(run, "ping")
+    await engine.advance("10s")
+    await run.cancel()
+    assert run.status == "cancelling"
+    await engine.advance("1h")
+    assert (run.status, run.state.helpers["~ping.0"].status) == ("cancelled", "cancelled")

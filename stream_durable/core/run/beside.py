@@ -22,7 +22,7 @@ from stream_durable.core.run.from_outside import Beside
 from stream_durable.core.run.hooks import begin_helper
 from stream_durable.core.run.reading import acknowledge
 from stream_durable.core.run.state import Detail, Run, Step
-from stream_durable.core.status import CANCELLED, PENDING, STEP_ENDED, Outcome
+from stream_durable.core.status import CANCELLED, PENDING, STEP_ENDED, WAITING, Outcome
 
 #: Calls that wait, and calls that are remembered, for each function.
 SLOTS: Final = 100
@@ -83,6 +83,11 @@ def is_busy(run: Run, node: BesideNode, now: int) -> bool:
 def open_calls(run: Run, name: str) -> Iterator[tuple[int, Step]]:
     """Yield the steps of waiting and open calls of a function."""
     return ((i, step) for i, step, _ in calls(run, name) if _is_open(step))
+
+
+def suspended(run: Run) -> list[int]:
+    """Return the open calls that wait inside their functions: a run on its way to its end waits for none."""
+    return [i for name in run.graph.beside for i, step in open_calls(run, name) if step.status == WAITING]
 
 
 def _has_open(run: Run, node: BesideNode) -> bool:
