@@ -109,3 +109,18 @@ async def test_one_that_would_begin_to_wait_then_ends(engine: Engine) -> None:
     assert run.status == "cancelling"
     await engine.advance("1h")
     assert (run.status, run.state.helpers["~ping.0"].status) == ("cancelled", "cancelled")
+
+
+async def test_an_event_that_it_waits_for_is_listed_under_its_whole_name(engine: Engine) -> None:
+    flow = Workflow("patient")
+    flow.wait_signal("go")
+
+    @flow.on_signal("ping")
+    async def ping(ctx: Context) -> None:
+        await ctx.wait_event("paid", key="42")
+
+    run = await engine.start(flow)
+    await engine.signal(run, "ping")
+    await engine.until_idle()
+    (wait,) = engine.ask(lambda: engine._target.waits(event="paid")).waits
+    assert (wait.step, wait.kind, run.step(wait.step).status) == ("~ping.0/paid", "event", "waiting")
