@@ -1,4 +1,4 @@
-"""D11: a reaction, or what answers an inquiry, that waits in the middle of its function."""
+"""D11: a reaction, or what answers an inquiry, that waits in its function, or before another try."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stream_durable import Context, Fail, Finish, NoAnswer, Workflow
+from stream_durable import Context, Fail, Finish, NoAnswer, Retry, Workflow
 from stream_durable.testing import Engine
 
 
@@ -124,3 +124,33 @@ async def test_an_event_that_it_waits_for_is_listed_under_its_whole_name(engine:
     await engine.until_idle()
     (wait,) = engine.ask(lambda: engine._target.waits(event="paid")).waits
     assert (wait.step, wait.kind, run.step(wait.step).status) == ("~ping.0/paid", "event", "waiting")
+
+
+async def test_a_signal_before_the_next_try_of_the_graph_waits_for_it(engine: Engine) -> None:
+    flow = Workflow("order", restart=Retry(2, base="1s"))
+    book = flow.add("book", lambda: 1)
+
+    @book.compensate
+    async def unbook() -> None:
+        await asyncio.sleep(60)
+
+    @flow.step(after=book)
+    def pay(ctx: Context) -> None:
+        if ctx.attempt == 1:
+            raise ConnectionError("not yet")
+
+    flow.wait_signal("go", after=pay)
+
+    @flow.on_signal("ping")
+    def ping(ctx: Context, signal: int) -> None:
+        ctx.append("heard", signal)
+
+    run = await engine.start(flow)
+    await engine.advance("10s")
+    assert run.status == "compensating"
+    await engine.signal(run, "ping", 1)
+    await engine.until_waiting(run)
+    assert run.context == {"heard": [1]}
+    await run.cancel()
+    await engine.signal(run, "ping", 2)
+    assert (run.status, run.context) == ("cancelled", {"heard": [1]})
