@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from stream_durable import Context, Fail, Finish, NoAnswer, Retry, Workflow
+from stream_durable.core.run import beside
 from stream_durable.testing import Engine
 
 
@@ -154,3 +155,26 @@ async def test_a_signal_before_the_next_try_of_the_graph_waits_for_it(engine: En
     await run.cancel()
     await engine.signal(run, "ping", 2)
     assert (run.status, run.context) == ("cancelled", {"heard": [1]})
+
+
+@pytest.mark.parametrize("takes_over", [False, True])
+async def test_a_call_gets_nothing_of_the_one_before_in_its_place(
+    engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    takes_over: bool,  # noqa: FBT001
+) -> None:
+    monkeypatch.setattr(beside, "SLOTS", 3)
+    flow = Workflow("patient")
+    flow.wait_signal("go")
+
+    @flow.answers("quote")
+    async def quote(ctx: Context, request: int) -> list[int]:
+        kept: int = await ctx.once("kept", lambda: request)
+        return [kept, await ctx.wait_signal("price")]
+
+    run = await engine.start(flow)
+    for n in range(5):
+        await engine.signal(run, "price", n)
+        if takes_over and n > 2:
+            engine.restart()
+        assert await engine.inquire(run, "quote", n) == [n, n]

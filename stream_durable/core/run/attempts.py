@@ -371,7 +371,7 @@ def _is_astray(run: Run, i: int, step: Step, message: AttemptMessage) -> bool:
     is_held = step.status == RUNNING and step.worker == message.worker
     if message.call is not None:
         return not is_held or message.call != inside.call_of(step)
-    return bool(run.graph.inner_of(i)) and step.status == RUNNING and not is_held
+    return bool(inside.within(run, i, step)) and step.status == RUNNING and not is_held
 
 
 HANDLERS: Handlers = {

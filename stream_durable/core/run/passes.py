@@ -47,7 +47,7 @@ def noted(run: Run, message: AttemptNoted, now: int, out: Effects) -> Outcome:
     name = CHECKPOINT_NAME if message.is_checkpoint else message.note
     known = run.steps.get(run.graph.index.get(inner(run.graph.names[i], name), -1))
     value = bytes(message.value)
-    if known is not None and not message.is_checkpoint and _counts(known):
+    if known is not None and not message.is_checkpoint and _counts(step, known):
         if known.output == value:
             # The first note of a call is applied in any case: it has announced the attempt.
             return Outcome.DUPLICATE if is_held else Outcome.APPLIED
@@ -65,9 +65,11 @@ def noted(run: Run, message: AttemptNoted, now: int, out: Effects) -> Outcome:
     return Outcome.APPLIED
 
 
-def _counts(known: Step) -> bool:
+def _counts(step: Step, known: Step) -> bool:
     made = None if known.detail is None else known.detail.inner
-    return known.status == COMPLETED and made is not None and not made.is_dropped
+    if made is None or made.is_dropped or known.attempt < inside.first_of(step):
+        return False
+    return known.status == COMPLETED
 
 
 def _ask_with_all(run: Run, i: int, step: Step, out: Effects) -> None:
@@ -160,7 +162,7 @@ def _begin_one(
     known = run.steps.get(run.graph.index.get(node.name, -1))
     assert step.detail is not None
     assert step.detail.inside is not None
-    if known is not None and known.status in STEP_ENDED and _counts(known):
+    if known is not None and known.status in STEP_ENDED and _counts(step, known):
         step.detail.inside.left -= 1
         step.detail.inside.keeper = ""
         return
