@@ -136,7 +136,7 @@ def _of_step(name: str, step: StepState, undo: StepState | None = None) -> Itera
 
 
 def _ended(step: StepState, finished: datetime, undo: StepState | None) -> datetime:
-    """Return when a step came to its status: undone, or decided about, some time after its last attempt."""
+    """Return the time of a step's present status; a decision or an undo is later than the last attempt."""
     if step.status == COMPENSATED and undo is not None and undo.finished is not None:
         return undo.finished
     decided = step.reviews[-1].at if step.reviews and step.status != HELD else finished

@@ -86,7 +86,7 @@ def open_calls(run: Run, name: str) -> Iterator[tuple[int, Step]]:
 
 
 def suspended(run: Run) -> list[int]:
-    """Return the open calls that wait inside their functions: a run on its way to its end waits for none."""
+    """Return the open calls waiting inside a function; an ending run waits for none."""
     return [i for name in run.graph.beside for i, step in open_calls(run, name) if step.status == WAITING]
 
 

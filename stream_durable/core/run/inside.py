@@ -50,7 +50,7 @@ def first_of(step: Step) -> int:
 
 
 def within(run: Run, i: int, step: Step) -> list[int]:
-    """Return the inner steps that count for a step: a call beside the graph has others of earlier calls."""
+    """Return the inner steps of a step, without those of earlier calls beside the graph."""
     first = first_of(step)
     return [m for m in run.graph.inner_of(i) if run.steps[m].attempt >= first]
 
