@@ -11,7 +11,8 @@ from stream_durable.client.state import RunState, StepState
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import MESSAGE_TYPES
 from stream_durable.core.moments import moment
-from stream_durable.core.status import Outcome
+from stream_durable.core.names import is_undo, undo_name
+from stream_durable.core.status import COMPENSATED, COMPLETED, HELD, Outcome
 
 #: Evidence of one run that is read at most.
 EVIDENCE_MAX: Final = 1_000
@@ -35,9 +36,9 @@ def course(state: RunState) -> list[Happening]:
     """Return the course of a run and its steps, with requests and what people did, oldest first."""
     found = [*_beginning(state), *_changed(state), *_reviewed(state)]
     for name, step in state.steps.items():
-        found += _of_step(name, step)
+        found += _of_step(name, step, state.helpers.get(undo_name(name)))
     for name, step in state.helpers.items():
-        found += _of_step(name, step) if step.sent else ()
+        found += _of_step(name, step) if step.sent or is_undo(name) else ()
     if state.ended is not None:
         found.append(Happening(state.ended, state.status, text=_said(state.failure)))
     # Of what happened at once, in the order above.
@@ -96,10 +97,13 @@ def _beginning(state: RunState) -> Iterator[Happening]:
     for kind, request in state.requests._asdict().items():
         if request is not None:
             late = " (late)" if request.is_late else ""
-            yield Happening(request.at, f"{kind} requested{late}", text=request.reason)
+            yield Happening(request.at, f"{kind} requested{late}", by=request.by, text=request.reason)
 
 
 def _reviewed(state: RunState) -> Iterator[Happening]:
+    for one in state.reviews:
+        yield Happening(one.held, "held", one.step, text=_said(one.failure))
+        yield Happening(one.at, f"{one.decision} decided", one.step, one.by, one.reason)
     if (mark := state.reviewed) is not None:
         yield Happening(mark.at, "reviewed", by=mark.by, text=mark.reason)
 
@@ -110,7 +114,7 @@ def _changed(state: RunState) -> Iterator[Happening]:
         yield Happening(one.at, "changed", one.step, one.by, ": ".join(filter(None, (what, one.reason))))
 
 
-def _of_step(name: str, step: StepState) -> Iterator[Happening]:
+def _of_step(name: str, step: StepState, undo: StepState | None = None) -> Iterator[Happening]:
     if step.started is not None:
         is_wait = step.worker is None and step.asked is None
         what = "asked" if step.asked is not None else "waiting" if is_wait else "started"
@@ -123,8 +127,20 @@ def _of_step(name: str, step: StepState) -> Iterator[Happening]:
             yield Happening(sent.at, "came", name, sent.by, sent.name)
     if step.outside is not None and step.outside.at is not None:
         yield Happening(step.outside.at, "ended from outside", name, step.outside.by)
-    if step.finished is not None:
-        yield Happening(step.finished, step.status, name, text=_said(step.failure))
+    if step.finished is None:
+        return
+    if step.status == COMPENSATED:
+        # It ended twice: by itself, and when it was undone.
+        yield Happening(step.finished, COMPLETED, name)
+    yield Happening(_ended(step, step.finished, undo), step.status, name, text=_said(step.failure))
+
+
+def _ended(step: StepState, finished: datetime, undo: StepState | None) -> datetime:
+    """Return the time of a step's present status; a decision or an undo is later than the last attempt."""
+    if step.status == COMPENSATED and undo is not None and undo.finished is not None:
+        return undo.finished
+    decided = step.reviews[-1].at if step.reviews and step.status != HELD else finished
+    return max(finished, decided)
 
 
 def _said(failure: Failure | None) -> str:

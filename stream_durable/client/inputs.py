@@ -15,7 +15,7 @@ from stream_durable.core.run.from_outside import Asked
 from stream_durable.core.run.inputs import CHANGES_MAX
 from stream_durable.core.run.naming import no_such_wait
 from stream_durable.core.run.state import Run
-from stream_durable.core.status import COMPLETED, STEP_ENDED, WAITING
+from stream_durable.core.status import COMPLETED, HELD, STEP_ENDED, WAITING
 from stream_durable.wire.answers import judge
 
 _ANSWERED: Final = "nothing would change. `stream-durable runs show` has the answer"
@@ -44,6 +44,10 @@ def open_question(run: Run, wait: str) -> tuple[InputNode, Asked, int]:
         how = run.status if step is None else step.status
         text = f"{what} has ended as {how}, for example at its time-out: nobody waits for an answer any more"
         raise RejectedError("not_waiting", f"{text}. `stream-durable runs retry` asks again")
+    if step is not None and step.status == HELD:
+        text = f"{what} is held, for example since its time-out: nobody waits for an answer any more"
+        how = "`stream-durable runs complete` gives it one, `runs retry --step` asks again"
+        raise RejectedError("not_waiting", f"{text}. {how}")
     raise RejectedError("not_asked", f"{what} has not asked yet: wait until it does")
 
 

@@ -195,10 +195,11 @@ def _signal_wait(wait: SignalWait, names: str) -> OpenWait:
 
 
 def _open_wait(wait: EventWait | SignalWait, kind: str, name: str, key: str | None) -> OpenWait:
+    step = wait.wait
     if wait.behind is not None:
-        kind = f"{kind} reaction"
+        kind, step = f"{kind} reaction", hook_kind(step)
     return OpenWait(
-        wait.run, wait.workflow, hook_kind(wait.wait), kind, name, key, moment(wait.since),
+        wait.run, wait.workflow, step, kind, name, key, moment(wait.since),
         moment(wait.due), wait.behind,
     )  # fmt: skip
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
@@ -178,6 +179,27 @@ async def test_a_total_cuts_an_attempt_short_and_is_not_tried_again(engine: Engi
     await engine.until(run, "failed")
     assert 19 < seconds_since(begun, engine) < 22
     assert run.step("slow").attempts == 2
+
+
+@pytest.mark.parametrize(("how", "status"), [("cancel_step", "cancelled"), ("skip_step", "skipped")])
+async def test_a_step_asked_to_stop_ends_so_when_its_total_is_over(
+    engine: Engine, how: str, status: str
+) -> None:
+    flow = Workflow("flow")
+
+    @flow.step(total="30s")
+    async def stubborn() -> None:
+        for _ in range(10):
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+
+    stubborn.compensate(lambda: None)
+    flow.add("beside", lambda: "done")
+    run = await engine.start(flow)
+    await getattr(run, how)("stubborn")
+    assert run.step("stubborn").status != status, "its answer is waited for"
+    await engine.advance("1m")
+    assert (run.step("stubborn").status, run.status) == (status, "completed")
 
 
 async def test_a_total_holds_for_snoozes_too(engine: Engine) -> None:

@@ -178,6 +178,9 @@ async def test_waits_questions_and_children(engine: Engine) -> None:
     run = await engine.start(flow)
     await engine.advance("1h")
     assert run.state.needs_review == ("go", "stars", "kid")
+    with pytest.raises(RejectedError, match="is held, for example since its time-out") as caught:
+        await engine.answer(run, "stars", "two")
+    assert caught.value.code == "not_waiting"
     with pytest.raises(RejectedError, match="stars"):
         await run.complete_step("stars", "three")
     await run.complete_step("stars", "two")

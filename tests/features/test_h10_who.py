@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stream_durable import App, Breaker, Gate, RejectedError, Retry, Workflow
+from stream_durable import App, Breaker, Context, Gate, RejectedError, Retry, Workflow
 from stream_durable.client import OrderState, ScheduleState
 from stream_durable.testing import Engine
 
@@ -145,3 +145,40 @@ async def test_a_rule_says_who_paused_resumed_and_replayed_it(engine: Engine, ki
     await getattr(client, f"delete_{kind}")(name)
     await engine.deploy_app(shop())
     assert await orders() == [], "a deletion forgets them"
+
+
+async def test_the_history_of_a_run_says_who_asked_and_who_decided_and_when(engine: Engine) -> None:
+    flow = Workflow("order")
+    book = flow.add("book", lambda: 1)
+
+    @book.compensate
+    async def unbook(ctx: Context) -> None:
+        await ctx.sleep("1h")
+
+    flow.wait_signal("go", after=book, timeout="1h", on_error="hold")
+    run = await engine.start(flow)
+    await engine.advance("2h")
+    await run.complete_step("go", 1, by="ann", reason="by phone")
+    assert run.status == "completed"
+    await engine.advance("1m")
+    await run.retry("go", by="tom", reason="a mistake")
+    await engine.advance("1m")
+    await run.cancel("called off", by="eve", compensate=True)
+    await engine.advance("1h")
+    begun = run.state.created
+    course = engine.ask(lambda: engine._target.history(run.id))
+    found = [
+        ((one.time - begun) // timedelta(hours=1), one.what, one.step, one.by, one.text) for one in course
+    ]
+    assert [one for one in found if one[1] not in ("created", "started", "waiting")] == [
+        (0, "completed", "book", "", ""),
+        (1, "held", "go", "", "timeout: nothing came within 3600000 ms"),
+        (2, "complete decided", "go", "ann", "by phone"),
+        (2, "retry requested", "", "tom", "a mistake"),
+        (2, "cancel requested", "", "eve", "called off"),
+        (2, "cancelled", "go", "", "cancelled: the run is on its way to its end"),
+        (3, "compensated", "book", "", ""),
+        (3, "completed", "book~compensate/1", "", ""),
+        (3, "completed", "book~compensate", "", ""),
+        (3, "compensated", "", "", "cancelled: called off"),
+    ]

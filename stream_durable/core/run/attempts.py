@@ -171,6 +171,10 @@ def out_of_time(run: Run, i: int, step: Step, now: int, out: Effects) -> bool:
     until = None if step.detail is None else step.detail.until
     if until is None or max(now, step.due or 0) < until:
         return False
+    if has_stopped(step):
+        # Nobody waits for its success any more: it ends as it was asked to.
+        work_off(run, [stopped(i, step, Failure("cancelled", retryable=False))], [], now, out)
+        return True
     node = run.graph.nodes[i]
     limit = getattr(node, "total_ms", None) or getattr(node, "timeout_ms", None)
     given = node.on_timeout if type(node) is ChildNode else None
@@ -367,7 +371,7 @@ def _is_astray(run: Run, i: int, step: Step, message: AttemptMessage) -> bool:
     is_held = step.status == RUNNING and step.worker == message.worker
     if message.call is not None:
         return not is_held or message.call != inside.call_of(step)
-    return bool(run.graph.inner_of(i)) and step.status == RUNNING and not is_held
+    return bool(inside.within(run, i, step)) and step.status == RUNNING and not is_held
 
 
 HANDLERS: Handlers = {

@@ -23,7 +23,7 @@ from stream_durable.core.run.from_outside import Beside
 from stream_durable.core.run.hooks import begin_helper
 from stream_durable.core.run.reading import acknowledge
 from stream_durable.core.run.state import Detail, Run, Step
-from stream_durable.core.status import CANCELLED, PENDING, STEP_ENDED, Outcome
+from stream_durable.core.status import CANCELLED, PENDING, STEP_ENDED, WAITING, Outcome
 
 #: Calls that wait, and calls that are remembered, for each function.
 SLOTS: Final = 100
@@ -86,6 +86,11 @@ def open_calls(run: Run, name: str) -> Iterator[tuple[int, Step]]:
     return ((i, step) for i, step, _ in calls(run, name) if _is_open(step))
 
 
+def suspended(run: Run) -> list[int]:
+    """Return the open calls waiting inside a function; an ending run waits for none."""
+    return [i for name in run.graph.beside for i, step in open_calls(run, name) if step.status == WAITING]
+
+
 def _has_open(run: Run, node: BesideNode) -> bool:
     return any(True for _ in open_calls(run, node.name))
 
@@ -141,7 +146,9 @@ def begin_waiting(run: Run, now: int, out: Effects) -> None:
 def is_reaction(run: Run, i: int) -> bool:
     """Return whether a step is a call for a signal or an event."""
     graph = run.graph
-    return graph.is_beside(i) and graph.beside[helper_kind(graph.names[i])].on != "inquiry"
+    if not graph.is_beside(i) or graph.outer(i) >= 0:
+        return False
+    return graph.beside[helper_kind(graph.names[i])].on != "inquiry"
 
 
 def ended(run: Run, i: int, step: Step, now: int, out: Effects) -> None:

@@ -76,7 +76,7 @@ def wind_down(
         return
     portions.withdraw(run)
     # First: when the other members are cancelled, races go on with the completed ones.
-    ends += [(i, CANCELLED, None, RUN_ENDS) for i in races.given_up(run)]
+    ends += [(i, CANCELLED, None, RUN_ENDS) for i in (*races.given_up(run), *beside.suspended(run))]
     for i in range(graph.size):
         step = run.steps.get(i)
         if run.need[i] or i in ready or graph.is_helper(i) or _has_ended(step):

@@ -15,7 +15,7 @@ from stream_durable.core.run.attempts import (
     stopped,
 )
 from stream_durable.core.run.ending import cancel_moved
-from stream_durable.core.run.inside import call_of
+from stream_durable.core.run.inside import call_of, within
 from stream_durable.core.run.say import clear_due
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.status import RUNNING, Outcome
@@ -33,7 +33,7 @@ def started(run: Run, message: AttemptStarted, now: int, out: Effects) -> Outcom
     if step.status == RUNNING:
         if step.worker == message.worker:
             return Outcome.DUPLICATE
-        if run.graph.inner_of(i):
+        if within(run, i, step):
             # It may not know what the holder has kept, whose lease decides.
             return Outcome.LATE
         if is_lost_for_good(run, i, step, now, out):

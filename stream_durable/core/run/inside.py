@@ -49,6 +49,12 @@ def first_of(step: Step) -> int:
     return 1 if step.detail is None else step.detail.kept_since or step.detail.first
 
 
+def within(run: Run, i: int, step: Step) -> list[int]:
+    """Return the inner steps of a step, without those of earlier calls beside the graph."""
+    first = first_of(step)
+    return [m for m in run.graph.inner_of(i) if run.steps[m].attempt >= first]
+
+
 def passes_of(step: Step) -> int:
     """Return how many passes of the present attempt have ended with a wait."""
     return 0 if step.detail is None or step.detail.inside is None else step.detail.inside.passes
@@ -105,7 +111,8 @@ def _kept(name: str, held: Step, attempt: int) -> Kept | None:
 def add_answers(run: Run, i: int, step: Step, command: Command) -> None:
     """Hand over the function's answers: all, or the rest to a worker keeping the function."""
     inside = None if step.detail is None else step.detail.inside
-    if inside is None and not run.graph.inner_of(i):
+    members = within(run, i, step)
+    if inside is None and not members:
         return
     if inside is not None:
         command.passes = inside.passes
@@ -115,7 +122,7 @@ def add_answers(run: Run, i: int, step: Step, command: Command) -> None:
             run, step, (run.graph.index[inner(run.graph.names[i], w)] for w in inside.waits)
         )
     else:
-        command.kept = _answers(run, step, run.graph.inner_of(i))
+        command.kept = _answers(run, step, members)
 
 
 def drop_failed(run: Run, i: int, step: Step) -> None:
@@ -132,7 +139,7 @@ def drop_failed(run: Run, i: int, step: Step) -> None:
 
 
 def _counted(run: Run, i: int, *statuses: str) -> Iterator[tuple[int, Inner]]:
-    for m in run.graph.inner_of(i):
+    for m in within(run, i, run.steps[i]):
         held = run.steps[m]
         made = None if held.detail is None else held.detail.inner
         if made is not None and not made.is_dropped and held.status in statuses:

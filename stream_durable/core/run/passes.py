@@ -25,13 +25,13 @@ from stream_durable.core.run.attempts import (
     open_step,
     stopped,
 )
-from stream_durable.core.run.ending import leave_gate
+from stream_durable.core.run.ending import RUN_ENDS, leave_gate
 from stream_durable.core.run.gating import leave_place, note_spent
 from stream_durable.core.run.inner import Inner, Inside
 from stream_durable.core.run.say import clear_due, say_step, set_due
 from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.run.waiting import begin_wait
-from stream_durable.core.status import COMPLETED, RUNNING, STEP_ENDED, WAITING, Outcome
+from stream_durable.core.status import CANCELLED, COMPLETED, RUNNING, STEP_ENDED, WAITING, Outcome
 
 _wait: msgspec.json.Decoder[Any] = msgspec.json.Decoder(WaitNode)
 
@@ -47,7 +47,7 @@ def noted(run: Run, message: AttemptNoted, now: int, out: Effects) -> Outcome:
     name = CHECKPOINT_NAME if message.is_checkpoint else message.note
     known = run.steps.get(run.graph.index.get(inner(run.graph.names[i], name), -1))
     value = bytes(message.value)
-    if known is not None and not message.is_checkpoint and _counts(known):
+    if known is not None and not message.is_checkpoint and _counts(step, known):
         if known.output == value:
             # The first note of a call is applied in any case: it has announced the attempt.
             return Outcome.DUPLICATE if is_held else Outcome.APPLIED
@@ -65,9 +65,11 @@ def noted(run: Run, message: AttemptNoted, now: int, out: Effects) -> Outcome:
     return Outcome.APPLIED
 
 
-def _counts(known: Step) -> bool:
+def _counts(step: Step, known: Step) -> bool:
     made = None if known.detail is None else known.detail.inner
-    return known.status == COMPLETED and made is not None and not made.is_dropped
+    if made is None or made.is_dropped or known.attempt < inside.first_of(step):
+        return False
+    return known.status == COMPLETED
 
 
 def _ask_with_all(run: Run, i: int, step: Step, out: Effects) -> None:
@@ -110,6 +112,9 @@ def waits(run: Run, message: AttemptWaits, now: int, out: Effects) -> Outcome:
     clear_due(run, i, step, out)
     if has_stopped(step):
         work_off(run, [stopped(i, step, Failure("cancelled", "the step waited"))], [], now, out)
+        return Outcome.APPLIED
+    if run.graph.is_beside(i) and (run.failure is not None or run.output is not None):
+        work_off(run, [(i, CANCELLED, None, RUN_ENDS)], [], now, out)
         return Outcome.APPLIED
     try:
         nodes = [(wait.at, _node(run, i, bytes(wait.node))) for wait in message.waits]
@@ -157,7 +162,7 @@ def _begin_one(
     known = run.steps.get(run.graph.index.get(node.name, -1))
     assert step.detail is not None
     assert step.detail.inside is not None
-    if known is not None and known.status in STEP_ENDED and _counts(known):
+    if known is not None and known.status in STEP_ENDED and _counts(step, known):
         step.detail.inside.left -= 1
         step.detail.inside.keeper = ""
         return

@@ -32,6 +32,7 @@ from stream_durable.core.names import is_due, is_inner, is_made
 from stream_durable.core.run import attempts, beside, children, due
 from stream_durable.core.run.advance import complete, fail, work_off
 from stream_durable.core.run.beginning import enter
+from stream_durable.core.run.ending import may_restart
 from stream_durable.core.run.following import forward
 from stream_durable.core.run.from_outside import Beside, Sent
 from stream_durable.core.run.mail import KeptSignal, Mail
@@ -298,10 +299,11 @@ def _time_has_come(run: Run, i: int, step: Step, now: int, out: Effects) -> None
 def _react(
     run: Run, mail: Mail, node: BesideNode, message: SignalRun, data: bytes, now: int, out: Effects
 ) -> Outcome:
-    """Call a reaction, or keep the signal until the call before has ended."""
-    if run.failure is not None or run.output is not None:
+    """Call a reaction, or keep the signal: for its turn, or for the next try of the graph."""
+    is_ending = run.failure is not None or run.output is not None
+    if is_ending and (run.cancel_request is not None or not may_restart(run)):
         return Outcome.LATE
-    is_kept = beside.is_busy(run, node, now) or run.is_paused or run.status == PENDING
+    is_kept = is_ending or beside.is_busy(run, node, now) or run.is_paused or run.status == PENDING
     if is_kept:
         _check_room(run, mail, data, now)
         run.payload += len(data)

@@ -1,0 +1,180 @@
+"""D11: a reaction, or what answers an inquiry, that waits in its function, or before another try."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from stream_durable import Context, Fail, Finish, NoAnswer, Retry, Workflow
+from stream_durable.core.run import beside
+from stream_durable.testing import Engine
+
+
+def patient(**options: Any) -> Workflow:
+    """Return a workflow that waits, with a reaction that waits for a signal of its own."""
+    flow = Workflow("patient")
+    flow.wait_signal("go")
+
+    @flow.on_signal("ping", **options)
+    async def ping(ctx: Context) -> None:
+        try:
+            await ctx.wait_signal("pong", timeout="1h")
+        except Fail as failure:
+            ctx.put("caught", failure.code)
+
+    return flow
+
+
+async def pinged(engine: Engine, flow: Workflow) -> Any:
+    run = await engine.start(flow)
+    await engine.signal(run, "ping")
+    await engine.until_idle()
+    assert run.step("~ping.0/pong").status == "waiting"
+    return run
+
+
+async def test_a_wait_that_fails_is_the_functions_to_bear(engine: Engine) -> None:
+    run = await pinged(engine, patient())
+    await engine.advance("1h")
+    assert (run.status, run.context) == ("waiting", {"caught": "timeout"})
+    await engine.signal(run, "go", 1)
+    await engine.until_idle()
+    assert (run.status, run.output) == ("completed", 1)
+
+
+@pytest.mark.parametrize(
+    ("how", "status"),
+    [
+        ("cancelled", "cancelled"),
+        ("undone", "compensated"),
+        ("failed", "compensated"),
+        ("out of time", "compensated"),
+        ("finished", "completed"),
+    ],
+)
+async def test_a_run_on_its_way_to_its_end_waits_for_none(engine: Engine, how: str, status: str) -> None:
+    flow = Workflow("patient", timeout="1h")
+    book = flow.add("book", lambda: 1)
+    book.compensate(lambda: None)
+    flow.wait_signal("go", after=book)
+
+    @flow.step(after="go")
+    def end(go: str) -> Finish:
+        if go == "failed":
+            raise Fail("no", "as it was told", retryable=False)
+        return Finish(go)
+
+    @flow.on_signal("ping", on_error="continue")
+    async def ping(ctx: Context) -> None:
+        await ctx.wait_signal("pong")
+
+    @flow.answers("quote")
+    async def quote(ctx: Context) -> int:
+        return int(await ctx.ask("price", form=int))
+
+    run = await engine.start(flow)
+    await engine.signal(run, "ping")
+    with pytest.raises(TimeoutError):
+        await engine.inquire(run, "quote", id="q", timeout="1s")
+    await engine.until_idle()
+    assert run.step("~quote.0/price").status == run.step("~ping.0/pong").status == "waiting"
+    if how in ("cancelled", "undone"):
+        await run.cancel(compensate=how == "undone")
+    elif how != "out of time":
+        await engine.signal(run, "go", how)
+    await engine.advance("1h")
+    assert run.status == status
+    ended = {"~ping.0", "~ping.0/pong", "~quote.0", "~quote.0/price"}
+    every = {**run.state.steps, **run.state.helpers}
+    assert {every[name].status for name in ended} == {"cancelled"}
+    with pytest.raises(NoAnswer):
+        await engine.inquire(run, "quote", id="q", timeout="1s")
+
+
+async def test_one_that_would_begin_to_wait_then_ends(engine: Engine) -> None:
+    flow = Workflow("patient")
+    flow.add("book", lambda: 1).compensate(lambda: None)
+    flow.wait_signal("go", after="book")
+
+    @flow.on_signal("ping")
+    async def ping(ctx: Context) -> None:
+        await asyncio.sleep(60)
+        await ctx.wait_signal("pong")
+
+    run = await engine.start(flow)
+    await engine.signal(run, "ping")
+    await engine.advance("10s")
+    await run.cancel()
+    assert run.status == "cancelling"
+    await engine.advance("1h")
+    assert (run.status, run.state.helpers["~ping.0"].status) == ("cancelled", "cancelled")
+
+
+async def test_an_event_that_it_waits_for_is_listed_under_its_whole_name(engine: Engine) -> None:
+    flow = Workflow("patient")
+    flow.wait_signal("go")
+
+    @flow.on_signal("ping")
+    async def ping(ctx: Context) -> None:
+        await ctx.wait_event("paid", key="42")
+
+    run = await engine.start(flow)
+    await engine.signal(run, "ping")
+    await engine.until_idle()
+    (wait,) = engine.ask(lambda: engine._target.waits(event="paid")).waits
+    assert (wait.step, wait.kind, run.step(wait.step).status) == ("~ping.0/paid", "event", "waiting")
+
+
+async def test_a_signal_before_the_next_try_of_the_graph_waits_for_it(engine: Engine) -> None:
+    flow = Workflow("order", restart=Retry(2, base="1s"))
+    book = flow.add("book", lambda: 1)
+
+    @book.compensate
+    async def unbook() -> None:
+        await asyncio.sleep(60)
+
+    @flow.step(after=book)
+    def pay(ctx: Context) -> None:
+        if ctx.attempt == 1:
+            raise ConnectionError("not yet")
+
+    flow.wait_signal("go", after=pay)
+
+    @flow.on_signal("ping")
+    def ping(ctx: Context, signal: int) -> None:
+        ctx.append("heard", signal)
+
+    run = await engine.start(flow)
+    await engine.advance("10s")
+    assert run.status == "compensating"
+    await engine.signal(run, "ping", 1)
+    await engine.until_waiting(run)
+    assert run.context == {"heard": [1]}
+    await run.cancel()
+    await engine.signal(run, "ping", 2)
+    assert (run.status, run.context) == ("cancelled", {"heard": [1]})
+
+
+@pytest.mark.parametrize("takes_over", [False, True])
+async def test_a_call_gets_nothing_of_the_one_before_in_its_place(
+    engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    takes_over: bool,  # noqa: FBT001
+) -> None:
+    monkeypatch.setattr(beside, "SLOTS", 3)
+    flow = Workflow("patient")
+    flow.wait_signal("go")
+
+    @flow.answers("quote")
+    async def quote(ctx: Context, request: int) -> list[int]:
+        kept: int = await ctx.once("kept", lambda: request)
+        return [kept, await ctx.wait_signal("price")]
+
+    run = await engine.start(flow)
+    for n in range(5):
+        await engine.signal(run, "price", n)
+        if takes_over and n > 2:
+            engine.restart()
+        assert await engine.inquire(run, "quote", n) == [n, n]
