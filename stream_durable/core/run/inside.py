@@ -51,8 +51,11 @@ def first_of(step: Step) -> int:
 
 def within(run: Run, i: int, step: Step) -> list[int]:
     """Return the inner steps of a step, without those of earlier calls beside the graph."""
+    members = run.graph.inner_of(i)
+    if not members:
+        return []
     first = first_of(step)
-    return [m for m in run.graph.inner_of(i) if run.steps[m].attempt >= first]
+    return [m for m in members if run.steps[m].attempt >= first]
 
 
 def passes_of(step: Step) -> int:
