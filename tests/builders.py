@@ -38,6 +38,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.fold import create, fold
 from stream_durable.core.format import ASKS, BESIDE, TOKENS
 from stream_durable.core.gate.breaker_state import Breaker
+from stream_durable.core.gate.line import Line
 from stream_durable.core.gate.rows import GateRow, PlaceRow, TurnRow
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.later.rows import LaterRow
@@ -425,8 +426,8 @@ def picture(entity: Entity) -> dict[str, Any]:
 
 #: What storing and loading are meant to change, and what is derived again when it is needed.
 PASSING = (
-    "is_new", "touched", "touched_events", "touched_waits", "lost", "touched_places", "orphans", "items",
-    "undo", "is_touched", "has_new_inputs",
+    "is_new", "touched_events", "touched_waits", "lost", "touched_places", "orphans", "items",
+    "undo", "is_touched", "has_new_inputs", "touched", "_leases",
 )  # fmt: skip
 
 
@@ -441,7 +442,8 @@ def lasting_picture(entity: Entity) -> dict[str, Any]:
         seen.pop(name, None)
     if not isinstance(entity, Run):
         del seen["updated"]
-        return seen
+        is_over = isinstance(entity, Gate | Admission) and entity.is_over
+        return {"id": entity.id} if is_over else seen
     # An estimate: what members that are gone have left in their rows is counted, or not.
     del seen["payload"]
     names = entity.graph.names
@@ -505,6 +507,8 @@ def _value(value: Any) -> Any:
         return tuple(_value(getattr(value, name)) for name in lasting)
     if isinstance(value, Graph):
         return value.fingerprint, value.size, value.total
+    if isinstance(value, Line):
+        return list(value.waiting.items()), value.now, value.shares
     if isinstance(value, Detail | Requests):
         return None if value == Detail() else encode_struct(value)
     if isinstance(value, dict):

@@ -264,6 +264,21 @@ def test_the_whole_graph_again_is_the_same_run() -> None:
     assert missed(play).facts == ["run.overdue"]
 
 
+def test_the_hook_of_a_run_that_is_to_begin_again_is_counted_when_the_run_is_loaded() -> None:
+    hooks, again = (hook("on_overdue"),), RetryPolicy(attempts=2, base_ms=2 * HOUR, cap_ms=2 * HOUR)
+    play = Play(step("a"), step("b"), due_ms=HOUR, hooks=hooks, restart=again, concurrency=1)
+    play.failed("a")
+    assert play.run.status == "pending"
+    assert missed(play).asked == [("~on_overdue", 1)]
+
+    play.reload()
+
+    assert play.run.active == 1
+    play.completed("~on_overdue")
+    assert play.run.active == 0
+    assert play.fire().asked == [("a", 2)], "the other one waits for the only place"
+
+
 def test_a_timer_that_came_too_early_is_planned_again() -> None:
     play = Play(dated("a"), due_ms=HOUR)
     for name in ("", "a"):

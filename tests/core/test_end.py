@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from builders import NOON, RUN, Play, each, event, hook, inside, parallel, signal, sleep, step, undoing
+from msgspec.structs import replace
 
 from stream_durable.core.definition.nodes import Join, StepNode
 from stream_durable.core.lifecycle import RunEvent
@@ -267,3 +269,32 @@ def test_clean_up_beside_a_member_that_finished_the_run_begins() -> None:
     assert play.finished("a", b"1").asked == [("u", 1)]
     assert play.completed("u").facts[-1] == "run.completed"
     assert play.run.output == b"1"
+
+
+@pytest.mark.parametrize("ready", [signal("s", "a"), each("s", "a")], ids=["a signal was there", "no items"])
+@pytest.mark.parametrize("after", [step("b", "s"), signal("b", "s", signals=("stop",))], ids=["step", "wait"])
+def test_nothing_begins_after_a_step_that_ended_in_the_same_moment_as_its_run_failed(
+    ready: Any, after: Any
+) -> None:
+    nodes = (step("a", compensation=undoing("a")), event("w", "a", key="input.nothing"), ready, after)
+    play = Play(*nodes, input=b'{"items":[]}')
+    play.signalled("go")
+
+    said = play.completed("a")
+
+    assert said.facts == ["step.completed a", "step.failed w", "step.completed s", "run.compensating"]
+    assert said.asked == [("a~compensate", 1)]
+    assert play.status("b") == "cancelled"
+    play.reload()
+    assert play.completed("a~compensate").facts[-1] == "run.compensated"
+
+
+def test_clean_up_after_a_step_that_ended_in_the_same_moment_as_its_run_failed_begins() -> None:
+    nodes = (step("a"), event("w", "a", key="input.nothing"), signal("s", "a"))
+    play = Play(*nodes, replace(step("b", "s"), ended=("s",)), each("c", "b"), input=b'{"items":[1]}')
+    play.signalled("go")
+
+    assert play.completed("a").asked == [("b", 1)]
+
+    assert play.completed("b").asked == [("c[0]", 1)]
+    assert play.completed("c[0]").facts[-1] == "run.failed"

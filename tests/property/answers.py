@@ -7,11 +7,31 @@ from typing import Any
 from builders import RUN, ask, event, signal, sleep, token
 from msgspec import Raw
 from msgspec.json import encode as _node
+from msgspec.structs import replace
 
 from property.shapes import EVENTS, TEMPLATES, Choices
+from stream_durable.core.admission.rule import keeps_inputs
+from stream_durable.core.admission.state import admission_id
+from stream_durable.core.definition.guards import Gate
+from stream_durable.core.definition.nodes import Definition, gate_of
 from stream_durable.core.failure import Failure
-from stream_durable.core.format import ASKS, BESIDE, EMITS, INSIDE, LATER, READS, TOKENS
+from stream_durable.core.format import (
+    ADMISSIONS,
+    ASKS,
+    BESIDE,
+    EMITS,
+    GATES,
+    HOLD,
+    INSIDE,
+    LATER,
+    READS,
+    TOKENS,
+)
+from stream_durable.core.gate.state import gate_id
 from stream_durable.core.messages import (
+    AdmissionAsked,
+    AdmissionBegun,
+    AdmissionLeft,
     AnswerInput,
     AssignInput,
     AttemptCancels,
@@ -31,10 +51,13 @@ from stream_durable.core.messages import (
     AttemptWaits,
     Call,
     CancelLater,
+    CancelStep,
     Change,
+    ChangeHeld,
     ChildEnded,
     ClaimInput,
     CommentInput,
+    CompleteHeld,
     CompleteStep,
     Deferrable,
     Emission,
@@ -46,6 +69,7 @@ from stream_durable.core.messages import (
     EventGiven,
     EventPublished,
     EventReacted,
+    FailHeld,
     FailStep,
     Grafted,
     HeartbeatStep,
@@ -56,9 +80,14 @@ from stream_durable.core.messages import (
     Message,
     OutsideMessage,
     PassMessage,
+    PlaceAsked,
+    PlaceGiven,
+    PlaceLeft,
     ReadClosed,
     ReadOpened,
+    RetryRun,
     SignalRun,
+    SkipStep,
 )
 from stream_durable.wire.events import deferred
 
@@ -70,6 +99,10 @@ OUTPUTS = (
     b'{"id":7,"kind":"z","items":[{"a":1},null,3,4,5,6]}', b"null", b'"x"', b'{"id":null,"items":7}',
 )  # fmt: skip
 INPUTS = (*[b'{"id":"k1","kind":"a","items":[1,2,3,4]}', b'{"id":7,"kind":1,"items":["x"]}'] * 6, b"null")
+#: The key that `input.id` may be, as a gate and an admission have it.
+KEYS = ("k1", "7")
+#: A run that is not ours, and meets ours at gates and admissions. Nobody knows it: what it gets, it leaves.
+STRANGER = "run-2"
 NOTES = ("page", "page", "other")
 WORKERS = ("w1", "w1", "w1", "w1", "w2", "")
 CHANGES = (
@@ -224,6 +257,76 @@ def outside(choose: Choices, step: str) -> OutsideMessage:
     if kind == 1:
         return FailStep(**about, failure=Failure("lost", "on the way", retryable=False))
     return CompleteStep(**about, output=data(choose))
+
+
+def about_held(choose: Choices, step: str, number: int) -> Message:
+    """Return what a person may decide about a held step, or change before that."""
+    about: dict[str, Any] = {"key": RUN, "id": f"h{choose.of((number, number, number, 0))}"}
+    kind = choose.below(10)
+    if kind < 2:
+        return RetryRun(**about, step=choose.of((step, step, "")))
+    if kind == 2:
+        return SkipStep(**about, step=step)
+    if kind == 3:
+        return CancelStep(**about, step=step)
+    about |= {"format": HOLD, "by": choose.of(("ann", ""))}
+    if kind in (4, 5):
+        return CompleteHeld(**about, step=step, output=data(choose), attempt=choose.of((0, 0, 1, 2)))
+    if kind == 6:
+        return FailHeld(**about, step=step)
+    if kind == 7:
+        return ChangeHeld(
+            **about, step=step, attempts=choose.of((None, 1, 3)), total_ms=choose.of((None, 700)),
+            timeout_ms=choose.of((None, 600)),
+        )  # fmt: skip
+    context = choose.of(({}, {}, {"n": Raw(b"1"), "a.b": Raw(b"2")}))
+    return ChangeHeld(**about, input=Raw(choose.of(INPUTS)), context=context)
+
+
+def requests_of(definition: Definition) -> list[PlaceAsked | AdmissionAsked]:
+    """Return what a stranger may ask of the gates of a workflow, and of the admissions before its runs."""
+    nodes = (*definition.nodes, *definition.templates)
+    gates = [gate for node in nodes if (gate := gate_of(node)) is not None]
+    gates += [rule.gate for rule in definition.queues if rule.gate is not None]
+    gates += [] if definition.gate is None else [definition.gate]
+    found: list[PlaceAsked | AdmissionAsked] = [_request(gate, key) for gate in gates for key in KEYS]
+    if definition.starts is not None:
+        given = Raw(INPUTS[0]) if keeps_inputs(definition.starts.rule) else None
+        keys = ("",) if definition.starts.key is None else KEYS
+        found += [
+            AdmissionAsked(key=admission_id(definition.name, key), run=STRANGER, attempt=1,
+                           rule=definition.starts.rule, input=given, format=ADMISSIONS)
+            for key in keys
+        ]  # fmt: skip
+    return found
+
+
+def _request(gate: Gate, key: str) -> PlaceAsked:
+    has_turns = gate.limits.weights is not None
+    return PlaceAsked(
+        key=gate_id(gate.name, "" if has_turns or gate.per is None else key), run=STRANGER, attempt=1,
+        limits=gate.limits, share=key if has_turns else "", format=GATES,
+    )  # fmt: skip
+
+
+def of_stranger(choose: Choices, request: PlaceAsked | AdmissionAsked) -> Message:
+    """Return what a stranger says where it may have asked: that it asks, has begun, or leaves."""
+    about: dict[str, Any] = {"key": request.key, "run": STRANGER, "attempt": 1 + choose.below(2)}
+    kind = choose.below(4)
+    if kind < 2:
+        return replace(request, attempt=about["attempt"])
+    if isinstance(request, PlaceAsked):
+        return PlaceLeft(**about, units=choose.of((None, 0, 3)), format=GATES)
+    return (AdmissionBegun if kind == 2 else AdmissionLeft)(**about, format=ADMISSIONS)
+
+
+def given_astray(choose: Choices, step: str, attempt: int) -> PlaceGiven:
+    """Return a place that a step asked for with an attempt before this one, or never."""
+    gate = gate_id(choose.of(("two", "fast", "one", "room", "queue:q", "door")), choose.of(("", *KEYS)))
+    return PlaceGiven(
+        key=RUN, step=step, attempt=attempt - 1 or 9, passes=choose.of((0, 0, 1)), gate=gate,
+        is_held=choose.chance(70), format=GATES,
+    )  # fmt: skip
 
 
 def of_child(choose: Choices, child: str, step: str) -> ChildEnded:

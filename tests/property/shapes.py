@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 from builders import answering, ask, event, reacting, signal, sleep, step, token, until
 from msgspec import structs
 
+from stream_durable.core.admission.rule import BatchRule, DebounceRule, SingleRule, Starts
 from stream_durable.core.definition.formats import format_of
-from stream_durable.core.definition.guards import Breaker
+from stream_durable.core.definition.guards import Breaker, Gate, QueueRule
 from stream_durable.core.definition.moments import AnyMoment, Fixed, Found, NextDay, PeriodEnd
 from stream_durable.core.definition.nodes import (
     HOOKS,
@@ -24,12 +25,13 @@ from stream_durable.core.definition.nodes import (
     StepNode,
 )
 from stream_durable.core.definition.validate import validate
+from stream_durable.core.gate.limits import GateLimits
 from stream_durable.core.policy import NO_RETRY, RetryPolicy
 
 T = TypeVar("T")
 
 #: Bytes that a node takes from the source of choices, about.
-NODE_BYTES = 24
+NODE_BYTES = 30
 
 SIGNAL_SETS = (("go",), ("go", "stop"), ("stop",))
 EVENTS = ("paid", "shipped")
@@ -44,6 +46,31 @@ ANSWER_SCHEMAS = (
 ANSWERS = ("quote", "state")
 TEMPLATES = ("scan", "probe")
 ZONES = ("UTC", "Europe/Berlin", "Mars/Olympus")
+#: Gates of steps, of sections and of runs are different ones: who keeps a place and asks for another at the
+#: same gate may wait for itself, and that is refused.
+STEP_GATES = (
+    Gate(name="two", limits=GateLimits(at_once=2)),
+    Gate(name="one", limits=GateLimits(at_once=1), per="input.id"),
+    Gate(name="turns", limits=GateLimits(at_once=1, weights={"k1": 2}), per="input.id"),
+    Gate(name="fast", limits=GateLimits(rate=2)),
+)
+SECTION_GATES = (
+    Gate(name="room", limits=GateLimits(at_once=1)),
+    Gate(name="hall", limits=GateLimits(at_once=1, rate=9, burst=2), per="input.kind"),
+)
+RUN_GATES = (
+    Gate(name="door", limits=GateLimits(at_once=1)),
+    Gate(name="door", limits=GateLimits(at_once=1), per="input.id"),
+    Gate(name="door", limits=GateLimits(rate=1)),
+)
+RULES = (
+    *(SingleRule(busy=busy) for busy in ("skip", "replace", "queue", "newest")),
+    BatchRule(size=2, within_ms=10), DebounceRule(quiet_ms=5),
+    DebounceRule(quiet_ms=5, cap_ms=9, is_for_all=True),
+)  # fmt: skip
+#: Where a moment is read by which a step is expected: of all paths, one leads to no moment, and one nowhere.
+DUE_PATHS = ("=50ms", "=2h", "id", "nothing")
+HOLDING = ("hold",) * 3
 
 
 class Choices:
@@ -132,6 +159,7 @@ def random_definition(choose: Choices, size: int) -> Definition:
         for kind in HOOKS
         if choose.chance(12)
     )
+    around = _around(choose)
     concurrency = choose.of((None, None, None, 1, 2, 4))
     beside = tuple(answering(name, retry=_retry(choose)) for name in ANSWERS if choose.chance(25))
     if choose.chance(25):
@@ -144,11 +172,24 @@ def random_definition(choose: Choices, size: int) -> Definition:
         name="order", nodes=tuple(nodes), templates=templates, hooks=hooks,
         timeout_ms=60_000 if choose.chance(15) else None,
         restart=RetryPolicy(attempts=2, base_ms=choose.of((0, 50))) if choose.chance(15) else NO_RETRY,
-        keeps_context=choose.chance(50), format=format_of(nodes, concurrency, beside),
-        concurrency=concurrency, beside=beside,
+        keeps_context=choose.chance(50),
+        format=format_of((*nodes, *templates), concurrency, beside, **around),
+        concurrency=concurrency, beside=beside, **around,
     )  # fmt: skip
+    made = _open_gates(made)
     assert not validate(made)
     return made
+
+
+def _around(choose: Choices) -> dict[str, Any]:
+    """Return what stands before a run and around it: its gate, admission, due time, limited queues."""
+    starts = Starts(rule=choose.of(RULES), key=choose.of((None, "input.id")))
+    return {
+        "gate": choose.of(RUN_GATES) if choose.chance(12) else None,
+        "due_ms": choose.of((50, 5_000)) if choose.chance(15) else None,
+        "queues": (QueueRule(name="q", limits=GateLimits(at_once=2)),) if choose.chance(12) else (),
+        "starts": starts if choose.chance(12) else None,
+    }
 
 
 def _fill_clauses(nodes: list[AnyNode]) -> None:
@@ -174,6 +215,16 @@ def _free_those_with_groups(nodes: list[AnyNode]) -> None:
             nodes[position] = structs.replace(node, concurrency=None)
 
 
+def _open_gates(made: Definition) -> Definition:
+    """Let no section wait for a place that another one may keep until the first has ended."""
+    stuck = {fault.node for fault in validate(made) if fault.code == "deadlock"}
+    nodes = tuple(
+        structs.replace(node, gate=None) if isinstance(node, ParallelNode) and node.name in stuck else node
+        for node in made.nodes
+    )
+    return structs.replace(made, nodes=nodes)
+
+
 def _random_node(choose: Choices, name: str, nodes: list[AnyNode], order: Order) -> AnyNode:
     groups = [node for node in nodes if isinstance(node, ParallelNode | BranchNode)]
     owner = choose.of(groups[-4:]) if groups and choose.chance(45) else None
@@ -189,11 +240,24 @@ def _random_node(choose: Choices, name: str, nodes: list[AnyNode], order: Order)
         if of:
             joins = (Join(of=of, enough=1 + choose.below(len(of)), cancel_rest=choose.chance(40)),)
     node = _of_any_kind(choose, name, after, tuple(o for j in joins for o in j.of))
+    # Of a group it is the members that are held.
+    holding = () if isinstance(node, ParallelNode | EachNode) else HOLDING
+    expected = {} if node.is_expected else _expected(choose, after)
     return structs.replace(
         node, joins=joins, member_of=None if owner is None else owner.name, clause=clause,
         ended=tuple(a for a in after if choose.chance(12)),
-        on_error=choose.of(("fail",) * 8 + ("skip", "continue")),
+        on_error=choose.of(("fail",) * 8 + ("skip", "continue", *holding)), **expected,
     )  # fmt: skip
+
+
+def _expected(choose: Choices, after: tuple[str, ...]) -> dict[str, Any]:
+    """Return by when the end of a node is expected; of most it is not said."""
+    if not choose.chance(15):
+        return {}
+    if choose.chance(60):
+        return {"due_ms": choose.of((50, 1_500))}
+    path = choose.of(DUE_PATHS)
+    return {"due_at": path if path.startswith("=") else _path(choose, after, path)}
 
 
 def _of_any_kind(  # noqa: C901 - a line for each kind
@@ -216,10 +280,14 @@ def _of_any_kind(  # noqa: C901 - a line for each kind
         return ParallelNode(
             name=name, after=after, on_member_error=choose.of(("fail_fast", "complete_all")),
             concurrency=choose.of((None, None, 1, 2)),
+            gate=choose.of(SECTION_GATES) if choose.chance(25) else None,
         )  # fmt: skip
     if kind in (13, 14):
+        member = structs.replace(
+            _step(choose, name, after), on_error=choose.of(("fail", "fail", "hold")), **_expected(choose, ())
+        )
         return EachNode(
-            name=name, after=after, over=_path(choose, after, "items"), step=_step(choose, name, after),
+            name=name, after=after, over=_path(choose, after, "items"), step=member,
             concurrency=choose.of((None, 1, 2)), enough=choose.of((None, None, 1, 2)),
             on_member_error=choose.of(("fail_fast", "complete_all")),
         )  # fmt: skip
@@ -272,12 +340,14 @@ def _step(choose: Choices, name: str, after: tuple[str, ...], joined: tuple[str,
         takes_context=choose.chance(20), compensation=compensation,
         total_ms=choose.of((None,) * 7 + (500, 5_000)),
         breaker=Breaker(name="bank") if choose.chance(8) else None,
+        gate=choose.of(STEP_GATES) if choose.chance(12) else None,
     )  # fmt: skip
 
 
 def _template(choose: Choices, name: str) -> StepNode:
     made = _step(choose, name, ())
-    return structs.replace(made, on_error=choose.of(("fail", "fail", "fail", "skip", "continue")))
+    on_error = choose.of(("fail", "fail", "fail", "skip", "continue", "hold", "hold"))
+    return structs.replace(made, on_error=on_error, **_expected(choose, ()))
 
 
 def _child(choose: Choices, name: str, after: tuple[str, ...]) -> ChildNode:
@@ -286,8 +356,12 @@ def _child(choose: Choices, name: str, after: tuple[str, ...]) -> ChildNode:
         options = {"until": f"{name}.done", "at_most": 3, "every_ms": choose.of((0, 20))}
         if choose.chance(50):
             options["again"] = {"cursor": f"{name}.id"}
+    if choose.chance(30):
+        options["compensation"] = StepNode(name=f"{name}~compensate", takes=(name,), retry=_retry(choose))
+    if choose.chance(50):
+        options |= choose.of(({"timeout_ms": 2_000}, {"timeout_ms": 2_000, "on_timeout": '{"id":"k3"}'}))
     given = choose.of((None, "input", _path(choose, after, "id"), {"id": "input.id", "n": "=[1]"}))
     return ChildNode(
         name=name, after=after, workflow="kid", fingerprint="f1", input=given, retry=_retry(choose),
-        timeout_ms=choose.of((None, 2_000)), **options,
+        **options,
     )  # fmt: skip

@@ -36,23 +36,17 @@ from stream_durable.core.messages import (
     MESSAGE_TYPES,
     AttemptReturned,
     CancelRun,
-    ChangeHeld,
     ChannelContinued,
     CommandsLost,
-    CompleteHeld,
     EmissionRefused,
     EventDelivered,
     EventUnkeyed,
-    FailHeld,
     FormatRaised,
     MarkReviewed,
-    PlaceGiven,
     RequestDoubted,
     RetryRun,
     RulesDeclared,
-    RunAdmitted,
     RunFollowed,
-    RunMerged,
     SkipStep,
     StartRun,
     StartScheduled,
@@ -63,16 +57,13 @@ from stream_durable.core.messages import (
 from stream_durable.core.run import portions
 from stream_durable.core.run.rows import run_row
 from stream_durable.core.run.state import Run
-from stream_durable.core.status import MERGED, RUN_ENDED, STEP_ENDED, Outcome
+from stream_durable.core.status import RUN_ENDED, STEP_ENDED, Outcome
 
 encode = msgspec.json.Encoder(order="deterministic").encode
 #: Hundreds of waits, a message that comes seconds late, another release, lost offsets: tried where these are.
-#: So are schedules, an entity of their own, and triggers, which no fold knows. Held steps, gates and starts
-#: that meet have tests of their own: `core/test_review`, `core/test_changing`, `core/test_places`,
-#: `features/test_e11_starts`.
+#: So are schedules, an entity of their own, triggers, which no fold knows, and parents of merged runs.
 ELSEWHERE = (
-    ChangeHeld, ChannelContinued, CommandsLost, CompleteHeld, EventUnkeyed, FailHeld, FormatRaised,
-    MarkReviewed, PlaceGiven, RequestDoubted, RulesDeclared, RunAdmitted, RunFollowed, RunMerged,
+    ChannelContinued, CommandsLost, EventUnkeyed, FormatRaised, RequestDoubted, RulesDeclared, RunFollowed,
     StartScheduled, StartTriggered, WaitChecked,
 )  # fmt: skip
 
@@ -133,8 +124,7 @@ def test_whoever_looks_from_outside_sees_the_semantics_kept(beginning: tuple[Wor
 def test_an_ended_run_leaves_nothing_open_behind_it(world: World) -> None:
     world.answer_everything()
 
-    while world.under_way:
-        world.tell(world.under_way.pop(0))
+    world.clear_away()
 
     told = [t.message for t in world.trail]
     opened = Counter((m.key, m.run, m.wait) for m in told if isinstance(m, WaitOpened))
@@ -147,6 +137,9 @@ def test_an_ended_run_leaves_nothing_open_behind_it(world: World) -> None:
             assert ours <= forged
     assert not [name for name, step in named_steps(world) if step is not None and step.due is not None]
     assert (world.run.active, world.run.waiting, world.run.due) == (0, set(), None)
+    assert not world.left_behind(), "an ended run has no place at a gate and waits at none"
+    requests = world.run.requests
+    assert requests is None or (requests.held, requests.overdue) == (0, 0)
 
 
 @laws
@@ -253,7 +246,7 @@ def test_an_ended_run_never_moves_again_by_itself(world: World, more: bytes) -> 
         message = world.move(choose)
         # These are told what to do about an ended run, or are kept for people to see.
         is_accepting = isinstance(message, SkipStep) and message.step.endswith("~compensate")
-        if is_accepting or isinstance(message, RetryRun | CancelRun | EmissionRefused):
+        if is_accepting or isinstance(message, RetryRun | CancelRun | EmissionRefused | MarkReviewed):
             continue
         folded = world.tell(message)
         if message.key == RUN:
@@ -307,8 +300,8 @@ def test_what_the_laws_try_reaches_everything() -> None:
     kinds = {kind for kind in MESSAGE_TYPES if kind.kind not in others and kind not in ELSEWHERE}
     missing: set[object] = {(kind, True) for kind in kinds if kind is not StartRun}
     missing |= {(kind, False) for kind in kinds}
-    missing |= {"ready", "running", "waiting", "retrying", *STEP_ENDED}
-    missing |= {("run", status) for status in RUN_ENDED - {MERGED}}
+    missing |= {"ready", "running", "waiting", "retrying", "held", *STEP_ENDED}
+    missing |= {("run", status) for status in RUN_ENDED}
 
     chance = Random(3)
     for _ in range(3_000):

@@ -6,6 +6,8 @@ rows and pages show; who may begin, how many at once and what is undone it works
 
 from __future__ import annotations
 
+from collections import Counter
+
 from builders import RUN, in_line
 
 from property.world import Folded, World, ends_attempt
@@ -20,7 +22,9 @@ from stream_durable.core.messages import (
     CancelStep,
     EmissionRefused,
     GatePassed,
+    MarkReviewed,
     Message,
+    PlaceGiven,
     RetryRun,
     RunTimerFired,
     SkipStep,
@@ -30,8 +34,9 @@ from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
 
 #: What may come of them once a run has ended: it is begun again, or something is noted.
-_AFTER_THE_END = (RetryRun, StartRun, CancelRun, EmissionRefused)
-BEGUN = frozenset({"ready", "running", "waiting", "retrying"})
+_AFTER_THE_END = (RetryRun, StartRun, CancelRun, EmissionRefused, MarkReviewed)
+#: A step that is held waits for somebody, and so does its run.
+BEGUN = frozenset({"ready", "running", "waiting", "retrying", "held"})
 ENDED = frozenset({"completed", "failed", "skipped", "cancelled", "compensated"})
 DONE = frozenset({"completed", "compensated"})
 
@@ -50,13 +55,14 @@ class Ends:
         self.lost = {i for i, s in run.steps.items() if s.status in ("failed", "cancelled", "compensated")}
         self.unneeded = {i for i, s in run.steps.items() if s.failure and s.failure.code == "not_needed"}
         self.undone = {i for i, s in run.steps.items() if s.status == "compensated"}
+        self.held = {i for i, s in run.steps.items() if s.status == "held"}
 
     def look_at_retry(self, run: Run, message: RetryRun) -> None:
         """See that nothing changed but what was to be made anew and all after it."""
         if message.whole:
             return
         named = {self.graph.index[message.step], *self.undone} if message.step else None
-        starts = self.lost - self.unneeded if named is None else named
+        starts = (self.lost - self.unneeded) | self.held if named is None else named
         touched = self._and_after(starts)
         for name, before in self.ended.items():
             i = self.graph.index[name]
@@ -77,6 +83,8 @@ class Ends:
                 continue
             found.add(i)
             pending += self.graph.followers_of(i)
+            if i in self.held or self._is_inside(i, self.held):
+                pending += self.graph.members.get(i, ())
             owner = self.graph.owner(i)
             while owner >= 0:
                 # It keeps the members that completed, unless it comes after something itself.
@@ -110,6 +118,8 @@ class Watch:
         self.clean_up = {*ended, *(j for i in ended for j in graph.after(i))}
         #: Attempts that a worker may be at: asked for, and neither answered nor out of time.
         self.unanswered: dict[str, int] = {}
+        #: What has been said to be overdue, and was not begun anew since; the run's name is empty.
+        self.overdue: set[str] = set()
         #: How many members each expansion lets run at once, and whether one failure ends it.
         self.limits: dict[str, int | None] = {}
         # The world has been told of the start.
@@ -119,7 +129,7 @@ class Watch:
     def tell(self, message: Message) -> Folded:
         """Tell the world a message, and look at what comes of it."""
         run = self.world.run
-        was_paused, had_ended = run.is_paused, run.has_ended
+        was_paused, had_ended = run.begins_nothing, run.has_ended
         before = Ends(run) if isinstance(message, RetryRun) else None
         folded = self.world.tell(message)
         if message.key == RUN:
@@ -131,8 +141,10 @@ class Watch:
             is_accepting = isinstance(message, SkipStep) and message.step.endswith("~compensate")
             if had_ended and not isinstance(message, _AFTER_THE_END) and not is_accepting:
                 assert folded.outcome is not Outcome.APPLIED or message.key != RUN, "an ended run moved"
-            self._look_at_asking(message, folded, was_paused=was_paused and run.is_paused)
+            self._look_at_asking(message, folded, was_paused=was_paused and run.begins_nothing)
             self._look_at_steps()
+            self._look_at_due(message, folded)
+            self._look_at_held()
             self._look_at_compensation(folded)
         self.world.settle(message, folded)
         return folded
@@ -175,7 +187,7 @@ class Watch:
             name, attempt = command.step, command.attempt
             assert (name, attempt) not in self.answered, f"{name} was answered already"
             assert attempt >= latest, f"{name} goes back from {latest} to {attempt}"
-            if attempt > latest and was_paused and not isinstance(message, GatePassed):
+            if attempt > latest and was_paused and not isinstance(message, GatePassed | PlaceGiven):
                 assert self._is_helper(name), f"{name} begins attempt {attempt} while paused"
             assert name not in self.completed, f"{name} is asked for though it completed"
             if attempt > latest and (name, attempt) not in taken_back:
@@ -220,6 +232,7 @@ class Watch:
             if status[graph.names[i]] == "running":
                 self._look_at_group(i, begun)
         self._look_at_places({graph.index[name] for name in begun})
+        self._look_at_gates({graph.index[name] for name in begun})
 
     def _look_at_places(self, begun: set[int]) -> None:
         """No more are with workers than the workflow says, and nobody waits for a place that is free."""
@@ -227,12 +240,55 @@ class Watch:
         if graph.limit is None:
             return
         taken = [i for i in begun if graph.work[i] is not None and i not in run.open]
-        taken = [i for i in taken if self._status(i) != "waiting" and not graph.is_helper(i)]
+        taken = [i for i in taken if self._status(i) not in ("waiting", "held") and not graph.is_helper(i)]
         assert len(taken) <= graph.limit, f"{[graph.names[i] for i in taken]} run, {graph.limit} at most"
         pending = [(i, step.detail) for i, step in run.steps.items() if step.status == "pending"]
         held = {i for i, detail in pending if detail is not None and detail.held == "run"}
         assert held == in_line(run), f"{held} are held, {in_line(run)} in line"
         assert not held or run.is_paused or run.active >= graph.limit, f"{held} wait for a free place"
+
+    def _look_at_gates(self, begun: set[int]) -> None:
+        """No more are with workers, or inside of sections, than a gate lets in at once."""
+        run, graph = self.world.run, self.world.run.graph
+        inside: Counter[str] = Counter()
+        limits = {}
+        for i in begun:
+            work, node = graph.work[i], graph.nodes[i]
+            gates = []
+            if isinstance(node, ParallelNode) and any(m in begun for m in graph.members[i]):
+                gates = [node.gate]
+            elif work is not None and self._is_with_worker(i):
+                gates = [work.gate, graph.limited.get(run.queue_of(work))]
+            for gate in gates:
+                if gate is not None and gate.per is None and gate.limits.at_once is not None:
+                    inside[gate.name] += 1
+                    limits[gate.name] = gate.limits.at_once
+        assert all(inside[name] <= limits[name] for name in inside), f"{inside} are inside, of {limits}"
+
+    def _is_with_worker(self, i: int) -> bool:
+        step, name = self.world.run.steps.get(i), self.world.run.graph.names[i]
+        is_at_it = step is not None and step.status in ("ready", "running")
+        return step is not None and is_at_it and self.world.asked.get(name) == step.attempt
+
+    # What people are told, and decide.
+
+    def _look_at_due(self, message: Message, folded: Folded) -> None:
+        """A warning is said once, and of nothing that has ended."""
+        for said in folded.effects.events:
+            if said.type == "run.retried":
+                # By itself the run tries its steps anew, and goes on; somebody has it begin anew, too.
+                self.overdue &= set() if isinstance(message, RetryRun) else {""}
+            elif said.type in ("run.overdue", "step.overdue"):
+                name = said.step if isinstance(said, StepEvent) else ""
+                assert name not in self.overdue, f"{name or 'the run'} was said to be overdue"
+                self.overdue.add(name)
+
+    def _look_at_held(self) -> None:
+        """While somebody is to decide, the time of the run stands still; each held step is counted."""
+        run = self.world.run
+        held = sum(step.status == "held" for step in run.steps.values())
+        assert held == (0 if run.requests is None else run.requests.held), f"{held} are held"
+        assert not held or run.failure is not None or run.due is None, f"{held} are held, and time goes on"
 
     def _status(self, i: int) -> str | None:
         step = self.world.run.steps.get(i)

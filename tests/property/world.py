@@ -17,17 +17,21 @@ from msgspec import Raw
 
 from property import answers
 from property.shapes import EVENTS, NODE_BYTES, Choices, random_definition
+from stream_durable.core.admission.state import Admission
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import BranchNode, InputNode, SignalNode, TokenNode
 from stream_durable.core.effects import Command, Effects
 from stream_durable.core.entities import Entity, timer_fired
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.fold import create, fold
-from stream_durable.core.format import ASKS, TAKE, TOKENS
+from stream_durable.core.fold import create, fold, refuse
+from stream_durable.core.format import ADMISSIONS, ASKS, HOLD, REVIEWED, TAKE, TOKENS
+from stream_durable.core.gate.state import Gate
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import (
     AdmissionAsked,
+    AdmissionBegun,
+    AdmissionLeft,
     AnswerInput,
     AttemptCompleted,
     AttemptEmitted,
@@ -41,6 +45,7 @@ from stream_durable.core.messages import (
     CancelStep,
     ChannelTimerFired,
     ChildEnded,
+    CompleteHeld,
     CompleteStep,
     EventDelivered,
     EventGiven,
@@ -51,12 +56,14 @@ from stream_durable.core.messages import (
     GateLeft,
     GatePassed,
     InquireRun,
+    MarkReviewed,
     Message,
     PauseRun,
     PlaceGiven,
     ResumeRun,
     RetryRun,
     RunAdmitted,
+    RunFollowed,
     RunMerged,
     RunTimerFired,
     SignalRun,
@@ -68,7 +75,7 @@ from stream_durable.core.messages import (
     WaitOpened,
 )
 from stream_durable.core.run.state import Run
-from stream_durable.core.status import STEP_ENDED, Outcome
+from stream_durable.core.status import HELD, STEP_ENDED, Outcome
 
 #: How every law is tried; enough to meet each kind of node in each state many times over.
 laws = settings(
@@ -79,13 +86,15 @@ laws = settings(
 
 #: Bytes that a message takes from the source of choices, about.
 MOVE_BYTES = 7
+#: Kinds whose timers fire for ever while somebody is inside: who is there is told once more.
+TELL_AGAIN = ("gate", "admission")
 
 SIGNALS = ("go", "stop", "other", "told")
 #: What is answered even if it changes nothing: a parent is told again, a gate or an admission that nobody is
 #: there, a channel that nobody waits, a worker that its attempt is over; and an early timer is planned again.
 MAY_ANSWER_AGAIN = (PlaceGiven,
     AttemptHeartbeat, StartRun, GatePassed, WaitChecked, RunTimerFired, ChannelTimerFired, EventOffered,
-    EventGiven, RunAdmitted, RunMerged, AdmissionAsked,
+    EventGiven, RunAdmitted, RunMerged, RunFollowed, AdmissionAsked,
 )  # fmt: skip
 #: Id of an event that no channel delivered.
 FORGED = "forged"
@@ -128,6 +137,8 @@ class World:
         #: The timers that are set; messages on their way.
         self.timers: dict[tuple[Any, str, str], int] = {}
         self.under_way: list[Message] = []
+        #: What another run may ask where ours does.
+        self.requests = answers.requests_of(graph.definition)
         self.said: list[StepEvent | RunEvent] = []
 
     @property
@@ -174,12 +185,22 @@ class World:
                 self.gated.pop(message.step, None)
             elif isinstance(message, StartRun):
                 self.children[message.key] = message.parent_step
-            elif message.key == RUN or not isinstance(message, CancelRun):
-                self.under_way.append(message)
-            else:
+            elif isinstance(message, CancelRun) and message.key not in (RUN, answers.STRANGER):
                 # What a cancelled child says comes when it comes.
                 self.under_way.append(answers.ended(message.key, self.children.pop(message.key), "cancelled"))
+            elif isinstance(message, RunAdmitted) and message.key == answers.STRANGER:
+                self.under_way.append(self._admitted_stranger(message))
+            else:
+                self.under_way.append(message)
         self.said += effects.events
+
+    def _admitted_stranger(self, message: RunAdmitted) -> Message:
+        """Return what a run says that is let in: it begins, and has ended when it is told once more."""
+        admission = self.entities[message.admission]
+        assert isinstance(admission, Admission)
+        has_begun = admission.members[message.key].stage != "let_in"
+        said = AdmissionLeft if has_begun else AdmissionBegun
+        return said(key=message.admission, run=message.key, attempt=message.attempt, format=ADMISSIONS)
 
     # What may happen next.
 
@@ -187,7 +208,13 @@ class World:
         """Return any message, sensible or not."""
         if choose.chance(4):
             self.now += choose.of((1, 50, 5_000))
-        kind = choose.below(24)
+        kind = choose.below(28)
+        if kind >= 26 and self._held():
+            return answers.about_held(choose, self._held_or_any(choose), len(self.trail))
+        if kind == 25 and self.requests:
+            return answers.of_stranger(choose, choose.of(self.requests[:256]))
+        if kind == 24 and self.timers and choose.chance(50):
+            return self._timer(choose)
         if kind < 10:
             return self._report(choose)
         if kind < 13 and self.under_way:
@@ -239,7 +266,7 @@ class World:
         name = choose.of(sorted(asked)[:256])
         message = answers.report(choose, name, asked[name], is_selector=self._is_selector(name))
         if isinstance(message, AttemptReturned):
-            message.returns = self.returns[name]
+            message.returns = self.returns.get(name, 0)
         if name not in self.calls:
             return message
         if choose.chance(15):
@@ -279,6 +306,8 @@ class World:
             return SkipStep(key=RUN, id=f"o{number}", step=name)
         if kind == 8:
             return RetryRun(key=RUN, id=f"o{number}", step=choose.of((name, "")), whole=choose.chance(20))
+        if choose.chance(10):
+            return MarkReviewed(key=RUN, id=f"o{number}", format=REVIEWED, by="ann")
         if choose.chance(30):
             return CancelRun(key=RUN, id="c1", reason=choose.of(("", "why")), compensate=choose.chance(50))
         return self._report(choose)
@@ -294,13 +323,31 @@ class World:
         """Return the names of the steps that ask people."""
         return {i: node.name for i, node in enumerate(self.graph.nodes) if isinstance(node, InputNode)}
 
+    def _held(self) -> list[str]:
+        """Return the names of the steps that are held."""
+        if RUN not in self.entities:
+            return []
+        steps, names = self.run.steps, self.run.graph.names
+        return [names[i] for i in sorted(steps) if steps[i].status == HELD]
+
+    def _attempt(self, name: str) -> int:
+        """Return the attempt of a step, or 1."""
+        i = self.run.graph.index.get(name, -1) if RUN in self.entities else -1
+        return self.run.steps[i].attempt if i >= 0 and i in self.run.steps else 1
+
+    def _held_or_any(self, choose: Choices) -> str:
+        return choose.of((self._held() if choose.chance(75) else self._names())[:256])
+
     def _names(self) -> list[str]:
         """Return the names of all steps that there are now."""
         return list(self.run.graph.names if RUN in self.entities else self.graph.names)
 
     def _nonsense(self, choose: Choices) -> Message:  # noqa: C901 - a line for each kind
         name = choose.of([*self._names(), "ghost", "ghost[0]"][:256])
-        kind = choose.below(12)
+        kind = choose.below(13)
+        if kind == 12:
+            name = choose.of((name, name, ""))
+            return answers.given_astray(choose, name, self._attempt(name))
         if kind == 11:
             return answers.about_a_reaction(choose, RUN, f"{choose.of(EVENTS)}/k1")
         if kind < 3:
@@ -347,10 +394,8 @@ class World:
             return ChildEnded(key=RUN, step=step, child=child, status="completed", output=Raw(answers.GOOD))
         for name, attempt in self.gated.items():
             return GatePassed(key=RUN, step=name, attempt=attempt)
-        if self.timers:
-            (kind, key, name), due = min(self.timers.items(), key=lambda t: (t[1], t[0]))
-            self.now = max(self.now, due)
-            return timer_fired(kind, key, name, due)
+        if (message := self._first_timer(is_told_again=False)) is not None:
+            return message
         for key, entity in self.entities.items():
             if isinstance(entity, Channel) and any(run == RUN for run, _ in (*entity.waits, *entity.takers)):
                 return EventPublished(key=key, id=f"answer-{len(self.trail)}", data=Raw(b"5"), ttl_ms=1)
@@ -371,7 +416,26 @@ class World:
                 kept = set() if mail is None else {kept.name for kept in mail.kept.values()}
                 lacking = [name for name in node.signals if not (node.all_of and name in kept)]
                 return SignalRun(key=RUN, id=f"answer-{len(self.trail)}", signal=lacking[0])
-        return None
+        for name in self._held():
+            return self._decision(name)
+        return self._first_timer(is_told_again=True)
+
+    def _first_timer(self, *, is_told_again: bool) -> Message | None:
+        """Return that the first timer is due, of gates and admissions, or of the others."""
+        timers = [t for t in self.timers.items() if (t[0][0] in TELL_AGAIN) == is_told_again]
+        if not timers:
+            return None
+        (kind, key, name), due = min(timers, key=lambda t: (t[1], t[0]))
+        self.now = max(self.now, due)
+        return timer_fired(kind, key, name, due)
+
+    def _decision(self, name: str) -> Message:
+        """Return what a person decides about a held step, in the end that it is done."""
+        attempt = self.run.steps[self.run.graph.index[name]].attempt
+        request = f"answer-{len(self.trail)}"
+        if len(self.trail) % 2 and attempt < 4:
+            return RetryRun(key=RUN, id=request, step=name)
+        return CompleteHeld(key=RUN, id=request, step=name, format=HOLD, output=Raw(answers.GOOD))
 
     def answer_everything(self) -> None:
         """Answer until the run has ended or there is no question left."""
@@ -381,6 +445,28 @@ class World:
                 return
             self.settle(message, self.tell(message))
         raise AssertionError(f"answers lead to questions without an end: {self.stuck()}")
+
+    def clear_away(self) -> None:
+        """Let all that is under way arrive, and whatever of the run stands in a line come to its turn."""
+        for _ in range(3_000):
+            if self.under_way:
+                self.tell(self.under_way.pop(0))
+            elif not self.left_behind() or (message := self._first_timer(is_told_again=True)) is None:
+                return
+            else:
+                self.tell(message)
+        raise AssertionError(f"messages lead to messages without an end: {self.left_behind()}")
+
+    def left_behind(self) -> list[tuple[str, object]]:
+        """Return where the run has a place, stands in a line, or is to be let in."""
+        found: list[tuple[str, object]] = []
+        for entity in self.entities.values():
+            if isinstance(entity, Gate):
+                found += [(entity.id, key) for key in (*entity.inside, *entity.waiting) if key[0] == RUN]
+            elif isinstance(entity, Admission):
+                member = entity.members.get(RUN)
+                found += [] if member is None or member.stage == "settled" else [(entity.id, member)]
+        return found
 
     def settle(self, message: Message, folded: Folded) -> None:
         """Forget a question whose answer the run does not want."""
@@ -438,6 +524,7 @@ def fold_into(entities: dict[str, Entity], message: Message, now: int, graph: Gr
             entity = entities[message.key] = create(message, 0, {graph.fingerprint: graph}.get)
         outcome = fold(entity, message, now, effects)
     except RejectedError as error:
+        refuse(message, error, effects)
         return Folded(None, error.code, effects)
     if outcome is Outcome.APPLIED:
         entity.updated = now

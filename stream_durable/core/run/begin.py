@@ -7,6 +7,7 @@ ended steps.
 
 from __future__ import annotations
 
+from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import AnyNode, GroupNode, StepNode, WaitNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
@@ -15,18 +16,25 @@ from stream_durable.core.ids import HANDOVER_BYTES_MAX
 from stream_durable.core.lifecycle import STEP_STARTED
 from stream_durable.core.run import due, groups, hooks, line, portions, sections
 from stream_durable.core.run.asking import ask_first, dispatch, handover_bytes
+from stream_durable.core.run.ending import RUN_ENDS
 from stream_durable.core.run.gating import queue_gate
 from stream_durable.core.run.say import say_step, set_due
 from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.run.waiting import begin_wait
-from stream_durable.core.status import FAILED, PENDING, READY
+from stream_durable.core.status import CANCELLED, FAILED, PENDING, READY
 
 
 def begin_each(run: Run, ready: list[int], now: int, out: Effects, ends: list[End]) -> None:
     """Begin steps without open dependencies."""
     is_paused = run.requests is not None and run.begins_nothing
+    is_ending = run.failure is not None
     for i in ready:
         graph = run.graph
+        if is_ending and not graph.is_helper(i) and not _is_clean_up(graph, i):
+            # A step before it had passed already when the run failed, by the same message.
+            hold(run, i, "")
+            ends.append((i, CANCELLED, None, RUN_ENDS))
+            continue
         if is_paused and not graph.is_helper(i):
             hold(run, i, "paused")
             continue
@@ -46,6 +54,13 @@ def begin_each(run: Run, ready: list[int], now: int, out: Effects, ends: list[En
             _begin_step(run, i, node, now, out, ends)
         else:
             _begin_other(run, i, node, now, out, ready, ends)
+
+
+def _is_clean_up(graph: Graph, i: int) -> bool:
+    """Return whether a step may still begin in a run on its way to its end."""
+    while i >= graph.definition_size and graph.owner(i) >= 0:
+        i = graph.owner(i)
+    return i in graph.clean_up
 
 
 def _admit_to_section(run: Run, i: int, out: Effects, ends: list[End]) -> bool:

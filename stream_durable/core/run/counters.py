@@ -107,8 +107,14 @@ def recount(run: Run) -> None:
     portions.count(run)
     review.count(run)
     due.count(run)
-    if run.ended is None and run.status != PENDING:
+    if run.ended is not None:
+        return
+    if run.status != PENDING:
         _count_active(run)
+        return
+    # Only helpers are under way: the hook of a run that is overdue before it begins another time.
+    for i, step in run.steps.items():
+        _count_begun(run, i, step)
 
 
 def _count_end(run: Run, i: int, step: Step) -> None:
