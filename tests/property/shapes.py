@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from builders import answering, ask, event, reacting, signal, sleep, step, token, until
 from msgspec import structs
 
-from stream_durable.core.admission.rule import BatchRule, DebounceRule, SingleRule, Starts
+from stream_durable.core.admission.rule import BatchRule, DebounceRule, Rule, SingleRule, Starts
 from stream_durable.core.definition.formats import format_of
 from stream_durable.core.definition.guards import Breaker, Gate, QueueRule
 from stream_durable.core.definition.moments import AnyMoment, Fixed, Found, NextDay, PeriodEnd
@@ -63,7 +63,7 @@ RUN_GATES = (
     Gate(name="door", limits=GateLimits(at_once=1), per="input.id"),
     Gate(name="door", limits=GateLimits(rate=1)),
 )
-RULES = (
+RULES: tuple[Rule, ...] = (
     *(SingleRule(busy=busy) for busy in ("skip", "replace", "queue", "newest")),
     BatchRule(size=2, within_ms=10), DebounceRule(quiet_ms=5),
     DebounceRule(quiet_ms=5, cap_ms=9, is_for_all=True),

@@ -164,7 +164,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
         SingleRule(), SingleRule(busy="replace"), DebounceRule(quiet_ms=1, is_for_all=True),
         DebounceRule(quiet_ms=1 << 53, cap_ms=1), BatchRule(size=2, within_ms=1_000),
     ]),
-    "is_again": st.booleans(), "asked": numbers, "RequestDoubted.after": numbers,
+    "is_again": st.booleans(), "is_single": st.booleans(), "asked": numbers, "RequestDoubted.after": numbers,
     "AdmissionAsked.input": st.none() | raws,
     "RunFollowed.parent": ids, "RunFollowed.parent_step": names.filter(bool),
     "admission": st.sampled_from(["wf//", "wf//k1"]), "into": st.sampled_from([RUN, "run-2"]),
