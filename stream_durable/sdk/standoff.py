@@ -7,7 +7,7 @@ children of the called run, and deadlocks of runs in another version than the wo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from stream_durable.core.admission.rule import SingleRule
 from stream_durable.core.definition.guards import Gate
@@ -16,6 +16,9 @@ from stream_durable.core.definition.paths import root_of, value_at
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.gate.state import gate_id
 from stream_durable.core.names import defined_name, is_helper
+
+#: Whatever key there is, it cannot be read from this.
+_NO_INPUT: Final = b"null"
 
 
 class Caller(NamedTuple):
@@ -37,8 +40,7 @@ def standoff(caller: Caller, called: Definition, given: bytes) -> str | None:
     for gate, kept in _kept(caller):
         mine = _place(gate, caller.input)
         for other, asks in _asked(called):
-            is_bounded = gate.limits.at_once is not None or other.limits.at_once is not None
-            if is_bounded and mine is not None and mine == _place(other, given):
+            if _waits_for(gate, mine, other, given):
                 return (
                     f"{label} workflow {called.name!r}, {asks} gate {gate.name!r}, of which {kept}: give "
                     "one of them another gate or another key, or call with wait=False"
@@ -48,13 +50,16 @@ def standoff(caller: Caller, called: Definition, given: bytes) -> str | None:
 
 def steps_at(kept: Gate, called: Definition) -> Iterator[str]:
     """Return the steps of a called run that wait for places of a kept gate, whatever the inputs are."""
-    mine = _place(kept, b"null")
+    mine = _place(kept, _NO_INPUT)
     for node in (*called.nodes, *called.templates):
-        gate = gate_of(node)
-        if gate is None or mine is None or mine != _place(gate, b"null"):
-            continue
-        if kept.limits.at_once is not None or gate.limits.at_once is not None:
+        if (gate := gate_of(node)) is not None and _waits_for(kept, mine, gate, _NO_INPUT):
             yield node.name
+
+
+def _waits_for(kept: Gate, mine: str | None, asked: Gate, given: bytes) -> bool:
+    """Return whether a run with this input would wait for a place that the caller keeps at `mine`."""
+    is_bounded = kept.limits.at_once is not None or asked.limits.at_once is not None
+    return is_bounded and mine is not None and mine == _place(asked, given)
 
 
 def _at_admission(caller: Caller, called: Definition, given: bytes) -> str | None:

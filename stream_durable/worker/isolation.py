@@ -41,7 +41,7 @@ class Isolation:
         """Wait until others may begin."""
         await self._left.wait()
 
-    async def enter(self, job: Job, *, alone: bool = False, patience: float = 0.0) -> bool:
+    async def enter(self, job: Job, *, alone: bool, patience: float) -> bool:
         """Wait for a turn; return False if the job left without one.
 
         A job that begins alone waits until all other begun attempts have ended or hold a lease. Where a lease

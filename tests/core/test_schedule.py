@@ -397,9 +397,8 @@ def test_moments_of_the_past_fire_one_after_another_and_once() -> None:
     assert told.moments[-1] == at(1)
 
 
-@pytest.mark.parametrize("overlap", ["skip", "queue_one"])
-def test_a_moment_that_a_back_fill_asked_for_is_not_left_out(overlap: str) -> None:
-    told = Told(rule=Rule(every_ms=HOUR, jitter_ms=10 * MINUTE), overlap=overlap)
+def test_a_moment_that_a_back_fill_asked_for_is_not_left_out() -> None:
+    told = Told(rule=Rule(every_ms=HOUR, jitter_ms=10 * MINUTE), overlap="skip")
     told.fire()
     # With jitter the moment is past before it fires; and a back-fill of the past is asked to wait.
     told.now = at(2)
@@ -407,8 +406,7 @@ def test_a_moment_that_a_back_fill_asked_for_is_not_left_out(overlap: str) -> No
     told.fire()
     told.end(run_at(1))
     told.end(run_at(-1))
-    if overlap == "skip":
-        told.fire(PACE)
+    told.fire(PACE)
     assert told.moments == [at(1), at(-1), at(2)]
 
 

@@ -110,7 +110,7 @@ def _take_kept(run: Run, node: BesideNode, now: int) -> None:
 def calls(run: Run, name: str) -> Iterator[tuple[int, Step, Beside]]:
     """Yield the steps of a function with their calls: waiting, under way, and ended lately."""
     index, steps = run.graph.index, run.steps
-    for slot in _slots(name):
+    for slot in _slots(name, SLOTS):
         i = index.get(slot, -1)
         step = steps.get(i)
         if step is None:
@@ -120,8 +120,8 @@ def calls(run: Run, name: str) -> Iterator[tuple[int, Step, Beside]]:
 
 
 @lru_cache(maxsize=1_000)
-def _slots(name: str) -> tuple[str, ...]:
-    return tuple(beside_name(name, slot) for slot in range(SLOTS))
+def _slots(name: str, count: int) -> tuple[str, ...]:
+    return tuple(beside_name(name, slot) for slot in range(count))
 
 
 def begin_next(run: Run, node: BesideNode, now: int, out: Effects) -> None:
