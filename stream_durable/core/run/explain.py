@@ -128,6 +128,8 @@ def _under_way(run: Run, i: int, step: Step) -> Cause:
         assert isinstance(node, WaitNode)
         return cause_of_wait(run, step, node)
     if detail is not None and detail.held == "gate":
+        if run.begins_nothing and not run.graph.is_helper(i):
+            return Cause("paused")
         if detail.queue_place or detail.place:
             return _at_gate(detail.queue_place or detail.place)
         called = run.graph.work[i]
