@@ -49,10 +49,9 @@ def given(run: Run, message: PlaceGiven, now: int, out: Effects) -> Outcome:
     detail = step.detail
     assert detail is not None
     is_of_queue = message.gate == detail.queue_place
-    if detail.held != "gate" or (detail.queue_place and not is_of_queue):
-        return Outcome.DUPLICATE
-    if _is_paused(run, i):
-        return Outcome.LATE
+    is_known = detail.held != "gate" or (detail.queue_place and not is_of_queue)
+    if is_known or _is_paused(run, i):
+        return Outcome.DUPLICATE if is_known else Outcome.LATE
     detail.held = ""
     if not message.is_held:
         if is_of_queue:
