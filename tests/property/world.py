@@ -1,7 +1,8 @@
 """An engine without an engine: one run, the channels it meets, and a source of choices.
 
 Everything random is read from a string of bytes, so that Hypothesis can make an example smaller.
-Gates and children are not folded: what they are asked is noted, and the world answers for them.
+Breakers and children are not folded: what they are asked is noted, and the world answers for them. So it does
+for a stranger, a run that nobody knows and that asks for places and to begin where ours does.
 """
 
 from __future__ import annotations
@@ -345,6 +346,8 @@ class World:
     def _nonsense(self, choose: Choices) -> Message:  # noqa: C901 - a line for each kind
         name = choose.of([*self._names(), "ghost", "ghost[0]"][:256])
         kind = choose.below(13)
+        if kind == 12 and choose.chance(50):
+            return answers.about_held(choose, name, len(self.trail))
         if kind == 12:
             name = choose.of((name, name, ""))
             return answers.given_astray(choose, name, self._attempt(name))
