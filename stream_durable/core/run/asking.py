@@ -60,7 +60,7 @@ def ask_queue(run: Run, i: int, step: Step, node: StepNode, out: Effects) -> Non
 
 
 def ask_in_line(run: Run, i: int, step: Step, node: StepNode, out: Effects) -> None:
-    """Repeat the request of a step at a breaker or a gate; one that had passed is told so once more."""
+    """Repeat the request of a step at a breaker or a gate, which grants an earlier pass once more."""
     detail = step.detailed()
     if detail.queue_place:
         ask_queue(run, i, step, node, out)
