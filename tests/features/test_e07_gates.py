@@ -173,3 +173,57 @@ async def test_a_key_that_cannot_be_read_fails_the_step(engine: Engine) -> None:
         run = await engine.start(flow, value)
         await engine.until(run, "failed")
         assert run.step("charge").failure.code == code
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"gate": Gate("bank", at_once=1)},
+        {"gate": Gate("bank", rate="1/10s")},
+        {"gate": Gate("bank", at_once=1), "breaker": "bank"},
+    ],
+    ids=["places", "rate", "behind a breaker"],
+)
+async def test_a_step_let_in_while_its_run_is_paused_is_called_when_that_is_resumed(
+    engine: Engine, options: Any
+) -> None:
+    flow, inside = Workflow("shop"), Inside(10)
+
+    @flow.step(**options)
+    async def charge(ctx: Context[Any]) -> None:
+        await inside.call(ctx.input)
+
+    runs = [await engine.start(flow, n, id=f"run-{n}") for n in range(3)]
+    await engine.advance("5s")
+    await runs[1].pause()
+    await engine.advance("25s")
+    assert 1 not in inside.order
+    assert runs[1].step("charge").waits_for == ("the run to be resumed",)
+
+    await runs[1].resume()
+    await engine.until(runs[2], "completed")
+    await engine.until(runs[1], "completed")
+    assert sorted(inside.order) == [0, 1, 2]
+    assert (inside.most, runs[1].step("charge").attempts) == (1, 1)
+
+
+async def test_a_step_in_line_of_a_paused_run_keeps_its_turn(engine: Engine) -> None:
+    flow, inside = guarded(Gate("bank", at_once=1))
+    runs = [await engine.start(flow, n, id=f"run-{n}") for n in range(3)]
+    await engine.advance("5s")
+    await runs[1].pause()
+    await runs[1].resume()
+    await engine.until(runs[2], "completed")
+    assert (inside.most, inside.order) == (1, [0, 1, 2])
+
+
+async def test_a_paused_run_with_a_place_that_is_cancelled_gives_it_back(engine: Engine) -> None:
+    flow, inside = guarded(Gate("bank", at_once=1))
+    runs = [await engine.start(flow, n, id=f"run-{n}") for n in range(3)]
+    await engine.advance("5s")
+    await runs[1].pause()
+    await engine.advance("25s")
+    assert inside.order == [0]
+    await runs[1].cancel()
+    await engine.until(runs[2], "completed")
+    assert (runs[1].status, inside.order) == ("cancelled", [0, 2])

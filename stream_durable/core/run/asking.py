@@ -59,6 +59,17 @@ def ask_queue(run: Run, i: int, step: Step, node: StepNode, out: Effects) -> Non
         ask_place(run, i, step, gate, out, priority=node.priority, of_queue=True)
 
 
+def ask_in_line(run: Run, i: int, step: Step, node: StepNode, out: Effects) -> None:
+    """Repeat the request of a step at a breaker or a gate, which grants an earlier pass once more."""
+    detail = step.detailed()
+    if detail.queue_place:
+        ask_queue(run, i, step, node, out)
+    elif detail.place:
+        ask_gate(run, i, step, node, out)
+    else:
+        ask_first(run, i, step, node, out)
+
+
 def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:
     """Ask a worker for an attempt, handing over what the function takes and nothing else."""
     graph = run.graph

@@ -17,7 +17,7 @@ from stream_durable.core.run.inside import open_waits
 from stream_durable.core.run.line import IN_LINE
 from stream_durable.core.run.portions import is_deferred
 from stream_durable.core.run.sections import SECTION
-from stream_durable.core.run.state import Run, Step
+from stream_durable.core.run.state import Detail, Run, Step
 from stream_durable.core.run.waiting import cause_of_wait
 from stream_durable.core.status import (
     CANCELLED,
@@ -111,6 +111,15 @@ def _open_group(run: Run, i: int, step: Step) -> Cause:
     return Cause("members", about=f"{run.open[i].left} of {len(run.graph.members.get(i, ()))}")
 
 
+def _in_line(run: Run, i: int, detail: Detail) -> Cause:
+    if run.begins_nothing and not run.graph.is_helper(i):
+        return Cause("paused")
+    if detail.queue_place or detail.place:
+        return _at_gate(detail.queue_place or detail.place)
+    called = run.graph.work[i]
+    return Cause("breaker", "" if called is None or called.breaker is None else called.breaker.name)
+
+
 def _under_way(run: Run, i: int, step: Step) -> Cause:
     """Return the reason for the waiting of a begun step."""
     node, detail = run.graph.nodes[i], step.detail
@@ -128,10 +137,7 @@ def _under_way(run: Run, i: int, step: Step) -> Cause:
         assert isinstance(node, WaitNode)
         return cause_of_wait(run, step, node)
     if detail is not None and detail.held == "gate":
-        if detail.queue_place or detail.place:
-            return _at_gate(detail.queue_place or detail.place)
-        called = run.graph.work[i]
-        return Cause("breaker", "" if called is None or called.breaker is None else called.breaker.name)
+        return _in_line(run, i, detail)
     if step.status == READY and is_put_off(step):
         reason = "" if step.failure is None else step.failure.message
         return Cause("later", about=reason, due=step.due)

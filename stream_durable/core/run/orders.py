@@ -29,13 +29,22 @@ from stream_durable.core.run.again import (
     stranded,
     write_down_unbegun,
 )
+from stream_durable.core.run.asking import ask_in_line
 from stream_durable.core.run.attempts import has_stopped
 from stream_durable.core.run.beginning import ask_anew
 from stream_durable.core.run.from_outside import Decision
 from stream_durable.core.run.groups import has_ended
 from stream_durable.core.run.say import say_run, set_run_due, time_limit
 from stream_durable.core.run.state import Request, Requests, Run
-from stream_durable.core.status import CANCELLED, COMPENSATION_FAILED, FAILED, PENDING, SKIPPED, Outcome
+from stream_durable.core.status import (
+    CANCELLED,
+    COMPENSATION_FAILED,
+    FAILED,
+    PENDING,
+    READY,
+    SKIPPED,
+    Outcome,
+)
 
 
 def pause(run: Run, message: PauseRun, now: int, out: Effects) -> Outcome:
@@ -69,6 +78,16 @@ def resume(run: Run, message: ResumeRun, now: int, out: Effects) -> Outcome:
         for i, step in run.steps.items()
         if step.status == PENDING and step.detail is not None and step.detail.held == "paused"
     ]
+    in_line = [
+        (i, node)
+        for i, step in run.steps.items()
+        if step.status == READY
+        and step.detail is not None
+        and step.detail.held == "gate"
+        and (node := run.graph.work[i]) is not None
+    ]
+    for i, node in in_line:
+        ask_in_line(run, i, run.steps[i], node, out)
     work_off(run, [], sorted(held), now, out)
     beside.begin_waiting(run, now, out)
     return Outcome.APPLIED

@@ -23,6 +23,8 @@ def passed_gate(run: Run, message: GatePassed, now: int, out: Effects) -> Outcom
     detail = step.detail
     if detail is None or detail.held != "gate" or detail.place or detail.queue_place:
         return Outcome.DUPLICATE
+    if _is_paused(run, i):
+        return Outcome.LATE
     detail.held = ""
     run.touched[i] = None
     node = run.graph.work[i]
@@ -47,8 +49,9 @@ def given(run: Run, message: PlaceGiven, now: int, out: Effects) -> Outcome:
     detail = step.detail
     assert detail is not None
     is_of_queue = message.gate == detail.queue_place
-    if detail.held != "gate" or (detail.queue_place and not is_of_queue):
-        return Outcome.DUPLICATE
+    is_known = detail.held != "gate" or (detail.queue_place and not is_of_queue)
+    if is_known or _is_paused(run, i):
+        return Outcome.DUPLICATE if is_known else Outcome.LATE
     detail.held = ""
     if not message.is_held:
         if is_of_queue:
@@ -64,6 +67,11 @@ def given(run: Run, message: PlaceGiven, now: int, out: Effects) -> Outcome:
     else:
         ask_queue(run, i, step, node, out)
     return Outcome.APPLIED
+
+
+def _is_paused(run: Run, i: int) -> bool:
+    """Return whether a step that may pass keeps what it has, and asks once more when the run is resumed."""
+    return run.begins_nothing and run.graph.work[i] is not None and not run.graph.is_helper(i)
 
 
 def declined(message: PlaceGiven) -> PlaceLeft:

@@ -8,7 +8,7 @@ from stream_durable.core.definition.nodes import StepNode, WaitNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.messages import RunContinued
 from stream_durable.core.run import entering, reading
-from stream_durable.core.run.asking import ask_first, ask_gate, ask_queue, dispatch
+from stream_durable.core.run.asking import ask_in_line, dispatch
 from stream_durable.core.run.children import tell_schedule
 from stream_durable.core.run.following import tell_followers, tell_parent
 from stream_durable.core.run.sections import ask_section
@@ -59,12 +59,7 @@ def _ask(run: Run, i: int, step: Step | None, out: Effects) -> None:
             ask_section(run, i, out)
     elif step.status in STEP_ASKED and (called := run.graph.work[i]) is not None:
         if step.detail is not None and step.detail.held == "gate":
-            if step.detail.queue_place:
-                ask_queue(run, i, step, called, out)
-            elif step.detail.place:
-                ask_gate(run, i, step, called, out)
-            else:
-                ask_first(run, i, step, called, out)
+            ask_in_line(run, i, step, called, out)
         else:
             dispatch(run, i, step.attempt, out)
     elif step.status == WAITING and isinstance(node, WaitNode):
