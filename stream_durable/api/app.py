@@ -6,38 +6,21 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
-from stream_durable.api import (
-    access,
-    admissions,
-    bindings,
-    bulk,
-    doctor,
-    early,
-    gates,
-    inputs,
-    instance,
-    live,
-    orders,
-    page,
-    problems,
-    queues,
-    runs,
-    schedules,
-    triggers,
-    waits,
-    workflows,
-)
+from stream_durable.api import page, problems
 from stream_durable.api.callers import role_for
+from stream_durable.api.connection import Connect, Connection
 from stream_durable.api.guard import Find, Guard
-from stream_durable.api.world import Connect, Connection, World
+from stream_durable.api.sections import PREFIX, Sections, include
 from stream_durable.core.errors import BrokenError
 
-PREFIX = "/api/v1"
+if TYPE_CHECKING:
+    from stream_durable.api.world import World
+
 _DESCRIPTION = """\
 Every verb of the client over HTTP: state is read from Postgres, and writes are put on the log like those of
 any client. A write is acknowledged on the log when it is answered, and applied in turn.
@@ -78,11 +61,10 @@ def make_app(
     app.state.connection = connection
     app.state.find = find
     app.state.is_open = is_open
-    for router in _routers():
-        app.include_router(router, prefix=PREFIX)
     app.add_api_route("/healthz", _healthy, include_in_schema=False)
     app.router.default = page.fallback
     problems.answer_errors(app)
+    app.add_middleware(Sections, owner=app)
     app.add_middleware(Guard, find=find, is_open=is_open, is_local=is_local, base_path=base_path)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
@@ -90,6 +72,7 @@ def make_app(
 
 def document(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document."""
+    include(app)
     if app.openapi_schema is None:
         made = get_openapi(
             title=app.title, version=app.version, openapi_version="3.1.0", description=app.description,
@@ -116,14 +99,6 @@ def written() -> str:
         raise BrokenError("a document is made without a request")
 
     return json.dumps(document(make_app(connect)), indent=1, ensure_ascii=False)
-
-
-def _routers() -> tuple[APIRouter, ...]:
-    return (
-        runs.router, early.router, orders.router, bulk.router, workflows.router, inputs.router, waits.router,
-        schedules.router, triggers.router, bindings.router, gates.router, admissions.router, queues.router,
-        instance.router, doctor.router, access.router, live.router,
-    )  # fmt: skip
 
 
 async def _healthy() -> Response:

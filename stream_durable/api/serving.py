@@ -4,36 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
 
 from stream_durable.api.app import make_app
-from stream_durable.api.callers import Caller
-from stream_durable.api.examining import Doctor
+from stream_durable.api.connection import Connection
 from stream_durable.api.guard import Find
-from stream_durable.api.hub import Hub
-from stream_durable.api.operations import Operations
-from stream_durable.api.world import Connection, World
-from stream_durable.api_tokens import Finder
-from stream_durable.client import AsyncClient
-from stream_durable.client.edge import Edge
-from stream_durable.connecting import SystemClock, client_ports
 from stream_durable.core.errors import RejectedError
 from stream_durable.metrics import Metrics
 from stream_durable.operating import check_schema
-from stream_durable.ports import ApiTokens
-from stream_durable.postgres.api_tokens import PostgresApiTokens
 from stream_durable.running import with_running
-from stream_durable.services.doctor.finding import Finding, Repaired
 from stream_durable.services.host import Service
-from stream_durable.services.status import status
 from stream_durable.settings import Settings, is_loopback
 from stream_durable.telemetry import API_OPENED, SETTINGS_QUESTIONED, logger
+
+if TYPE_CHECKING:
+    from stream_durable.api.callers import Caller
+    from stream_durable.api.world import World
+    from stream_durable.ports import ApiTokens
 
 _log = logger(__name__)
 
@@ -46,12 +41,11 @@ def create_app(settings: Settings | Path | None = None, *, find: Find | None = N
     for its own users, from a secret to a caller.
     """
     loaded = settings if isinstance(settings, Settings) else with_running(Settings.load(settings))
-    reading = _for_reading(loaded)
-    tokens = PostgresApiTokens(reading.postgres, is_read_only=True)
+    instance = _Instance(loaded)
     is_local = is_loopback(loaded.api.host)
     return make_app(
-        partial(_connected, reading, loaded, tokens),
-        find=find or finding(tokens),
+        instance.world,
+        find=find or instance.find,
         is_open=is_local or loaded.security.insecure,
         is_local=is_local,
         base_path=loaded.api.base_path,
@@ -104,46 +98,37 @@ class _Server(uvicorn.Server):
             raise
 
 
-def finding(tokens: ApiTokens) -> Find:
-    """Return a function to find callers by the secrets of tokens."""
-    finder = Finder(tokens, SystemClock().now)
+class _Instance:
+    """The tokens and the world of an instance. Nothing is imported for them before the first question."""
 
-    async def find(secret: str) -> Caller | None:
-        token = await finder.find(secret)
-        return None if token is None else Caller(token.name, token.role, token.may_see_payloads)
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._tokens: ApiTokens | None = None
+        self._find: Find | None = None
 
-    return find
+    async def find(self, secret: str) -> Caller | None:
+        """Return the caller of a secret."""
+        if self._find is None:
+            from stream_durable.api.assembled import finding  # noqa: PLC0415 - see above
 
+            self._find = finding(self.tokens())
+        return await self._find(secret)
 
-@asynccontextmanager
-async def _connected(settings: Settings, repairing: Settings, tokens: ApiTokens) -> AsyncIterator[World]:
-    async with client_ports(settings, name="api") as ports:
-        client = AsyncClient(lambda: nullcontext(ports))
-        operations, edge = Operations(), Edge(ports)
-        hub = Hub(edge)
-        async with client:
-            try:
-                yield World(
-                    settings, client, ports, edge, operations, hub, tokens, partial(status, settings),
-                    Doctor(partial(_examine, settings), partial(_repair, repairing)),
-                )  # fmt: skip
-            finally:
-                await hub.close()
-                await operations.close()
-                await tokens.close()
+    def tokens(self) -> ApiTokens:
+        """Return the tokens, connected when first asked."""
+        if self._tokens is None:
+            from stream_durable.postgres.api_tokens import PostgresApiTokens  # noqa: PLC0415 - see above
 
+            self._tokens = PostgresApiTokens(_for_reading(self._settings).postgres, is_read_only=True)
+        return self._tokens
 
-async def _examine(settings: Settings) -> list[Finding]:
-    from stream_durable.services.doctor.looking import examine  # noqa: PLC0415 - many modules
+    @asynccontextmanager
+    async def world(self) -> AsyncIterator[World]:
+        """Open the world."""
+        from stream_durable.api.assembled import connected  # noqa: PLC0415 - see above
 
-    _, found = await examine(settings)
-    return found
-
-
-async def _repair(settings: Settings) -> Repaired:
-    from stream_durable.services.doctor.repairing import repair_all  # noqa: PLC0415 - many modules
-
-    return await repair_all(settings, lambda _: None)
+        async with connected(_for_reading(self._settings), self._settings, self.tokens()) as world:
+            yield world
 
 
 def _for_reading(settings: Settings) -> Settings:
@@ -156,9 +141,9 @@ async def _check_address(settings: Settings) -> None:
     """Refuse an address beyond this machine without tokens."""
     if is_loopback(settings.api.host):
         return
-    tokens = PostgresApiTokens(_for_reading(settings).postgres, is_read_only=True)
+    tokens = _Instance(settings).tokens()
     try:
-        now = SystemClock().now()
+        now = time.time_ns() // 1_000_000
         found = [
             one
             for one in await tokens.all()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from stream_durable.api.connection import Connection
 from stream_durable.api.examining import Doctor
 from stream_durable.api.hub import Hub
 from stream_durable.api.operations import Operations
@@ -42,39 +41,6 @@ class World:
         views = self.ports.views
         if await self.edge.ask(lambda: views.run_get(run_id(run)), f"read run {run!r}") is None:
             raise RejectedError("unknown_run", f"there is no run {run[:128]!r}: check the id")
-
-
-#: Opens a world, closed with the context.
-Connect = Callable[[], AbstractAsyncContextManager[World]]
-
-
-class Connection:
-    """A world opened by the first request: an app mounted into another one gets no start event."""
-
-    def __init__(self, connect: Connect) -> None:
-        """Open nothing yet."""
-        self._connect = connect
-        self._stack = AsyncExitStack()
-        self._lock = asyncio.Lock()
-        self._world: World | None = None
-
-    async def world(self) -> World:
-        """Return the world, opened when needed."""
-        async with self._lock:
-            if self._world is None:
-                self._world = await self._stack.enter_async_context(self._connect())
-            return self._world
-
-    async def end_streams(self) -> None:
-        """Say goodbye to the watchers: a server would wait for their streams."""
-        if self._world is not None:
-            await self._world.hub.close()
-
-    async def close(self) -> None:
-        """Close all connections."""
-        async with self._lock:
-            self._world = None
-            await self._stack.aclose()
 
 
 async def _world(request: Request) -> World:

@@ -17,7 +17,6 @@ from time import monotonic
 import asyncpg
 
 from stream_durable.core.errors import BrokenError, RejectedError
-from stream_durable.core.messages import MESSAGE_TYPES
 from stream_durable.postgres.connection import connect, translated
 from stream_durable.postgres.migration_files import Migration, Step, migrations
 from stream_durable.postgres.queries import queries
@@ -183,6 +182,9 @@ async def _lacking(connection: asyncpg.Connection, migration: Migration) -> str:
 
 
 async def _name_message_types(connection: asyncpg.Connection) -> None:
+    # A process that only checks its schema does without the messages.
+    from stream_durable.core.messages import MESSAGE_TYPES  # noqa: PLC0415
+
     names = [str(kind.__struct_config__.tag) for kind in MESSAGE_TYPES]
     await connection.execute(queries()["migration_message_types"], list(range(len(names))), names)
 

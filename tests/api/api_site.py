@@ -12,11 +12,11 @@ import httpx
 from fastapi import FastAPI
 
 from stream_durable.api.app import make_app
+from stream_durable.api.assembled import finding
 from stream_durable.api.examining import Doctor
 from stream_durable.api.guard import Find
 from stream_durable.api.hub import Hub
 from stream_durable.api.operations import Operations
-from stream_durable.api.serving import finding
 from stream_durable.api.world import World
 from stream_durable.client.edge import Edge
 from stream_durable.core.gate.summary import GateSummary

@@ -1,0 +1,60 @@
+"""The routes, by module. They are imported with the first request for one.
+
+They bring the client and the models of its values along, half of all that a process of the API imports; the
+page and the probes do without.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import import_module
+from typing import Final
+
+from fastapi import FastAPI
+from starlette._utils import get_route_path
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+#: Where all routes are.
+PREFIX: Final = "/api/v1"
+_API: Final = "/api/"
+#: In the order of the document.
+_MODULES: Final = (
+    "runs", "early", "orders", "bulk", "workflows", "inputs", "waits", "schedules", "triggers", "bindings",
+    "gates", "admissions", "queues", "instance", "doctor", "access", "live",
+)  # fmt: skip
+
+
+class Sections:
+    """Passes requests on, once the routes are there for one that needs them."""
+
+    def __init__(self, app: ASGIApp, *, owner: FastAPI) -> None:
+        """Include nothing yet."""
+        self._app = app
+        self._owner = owner
+        self._lock = asyncio.Lock()
+        self._are_there = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if not self._are_there and scope["type"] == "http" and get_route_path(scope).startswith(_API):
+            async with self._lock:
+                if not self._are_there:
+                    # In a thread: probes are answered meanwhile.
+                    await asyncio.to_thread(_load)
+                    include(self._owner)
+                    self._are_there = True
+        await self._app(scope, receive, send)
+
+
+def include(app: FastAPI) -> None:
+    """Include all routes, unless they are there; imports them."""
+    if getattr(app.state, "has_routes", False):
+        return
+    for name in _MODULES:
+        app.include_router(import_module(f"stream_durable.api.{name}").router, prefix=PREFIX)
+    app.state.has_routes = True
+
+
+def _load() -> None:
+    for name in _MODULES:
+        import_module(f"stream_durable.api.{name}")
