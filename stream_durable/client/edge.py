@@ -66,6 +66,8 @@ class Ports(NamedTuple):
     registry: Registry | None = None
     #: The instance's time in milliseconds, if other than this machine's.
     now: Callable[[], int] | None = None
+    #: Whether workers report themselves; those in memory do not.
+    reports_workers: bool = True
 
 
 class Edge:

@@ -19,8 +19,6 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from stream_durable.core.effects import Command
-from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import partition_of
 from stream_durable.kafka.bounds import ends_of
 from stream_durable.kafka.config import CALL_SECONDS, Admin, away, transient
@@ -29,9 +27,9 @@ from stream_durable.kafka.mock import is_mock
 from stream_durable.kafka.reader import KafkaReader
 from stream_durable.ports import CommandPlace, InboxReading, Record, Span
 from stream_durable.settings import KafkaSettings
-from stream_durable.wire.inbox import decode_command
 from stream_durable.wire.topics import COMMANDS, INBOX, RECONCILERS, WORKERS, full_name
 from stream_durable.worker.offsets import DoneOffsets
+from stream_durable.worker.searching import CommandSearch
 
 #: So many records behind a group's position are looked through for a command.
 LOOKED_THROUGH_MAX: Final = 10_000
@@ -92,18 +90,14 @@ class KafkaTraffic:
             return None
         start = found.low if found.committed is None else max(found.low, found.committed)
         done = DoneOffsets.resume(start, found.metadata, topic_id=found.topic_id)
-        before, offset = 0, None
+        search = CommandSearch(done, run, step, attempt)
         async for record in self._read(
             topic, Span(partition, start, min(found.high, start + LOOKED_THROUGH_MAX))
         ):
-            if not done.take(record.offset):
-                continue
-            if _is_command(record, run, step, attempt):
-                offset = record.offset
+            if search.has_found(record):
                 break
-            before += 1
         readers = tuple(sorted(one.name for one in found.readers))
-        return CommandPlace(topic, partition, offset, before, found.reader(partition), readers)
+        return CommandPlace(topic, partition, search.offset, search.before, found.reader(partition), readers)
 
     async def _read(self, topic: str, span: Span) -> AsyncIterator[Record]:
         reader = KafkaReader(self._settings, topic, client=self._client, records_max=LOOKED_THROUGH_MAX)
@@ -116,7 +110,10 @@ class KafkaTraffic:
         """Ask for bounds, readers and position of one partition. Blocks."""
         try:
             admin = self._admin()
-            if is_mock(admin.list_topics(topic, timeout=CALL_SECONDS).cluster_id):
+            cluster = admin.list_topics(topic, timeout=CALL_SECONDS)
+            known = cluster.topics[topic]
+            # A question about ends of a missing topic is one about leaders, as of a topic that was just made.
+            if is_mock(cluster.cluster_id) or (known.error is not None and known.error.code() in _MISSING):
                 return None
             part = TopicPartition(topic, partition)
             told = admin.describe_topics(TopicCollection([topic]), request_timeout=CALL_SECONDS)[topic]
@@ -147,13 +144,3 @@ class KafkaTraffic:
         except TimeoutError as error:
             self._admin.blame(None)
             raise away(self._settings) from error
-
-
-def _is_command(record: Record, run: str, step: str, attempt: int) -> bool:
-    if record.key != run.encode() or record.value is None:
-        return False
-    try:
-        command = decode_command(record.value)
-    except RejectedError:
-        return False
-    return isinstance(command, Command) and (command.step, command.attempt) == (step, attempt)

@@ -16,7 +16,10 @@ from stream_durable.wire.topics import DEFINITIONS
 
 
 class Member(Protocol):
-    """Callbacks of a group for a member."""
+    """A member of a group, with the group's callbacks."""
+
+    #: Who reads: the name of the process.
+    client: str
 
     def assign(self, partitions: list[int]) -> None:
         """Receive partitions."""

@@ -56,8 +56,10 @@ class MemoryLog:
         *,
         records_max: int = 500,
         latency: Callable[[], float] = lambda: 0.0,
+        client: str = "",
     ) -> None:
         """Join nothing yet; `later` calls back in the process that reads, `latency` says when."""
+        self.client = client
         self.broker = broker
         self.name = topic
         self.group = broker.group(group, topic)

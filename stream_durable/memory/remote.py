@@ -218,8 +218,9 @@ class RemoteLog:
         """Serve a process."""
         self._process = process
         self.log = MemoryLog(
-            broker, topic, group, process.beside, records_max=records_max, latency=process.weather.delay
-        )
+            broker, topic, group, process.beside, records_max=records_max, latency=process.weather.delay,
+            client=process.name,
+        )  # fmt: skip
 
         #: When the last commit that was ordered arrives; orders arrive in order.
         self._ordered = 0.0

@@ -30,6 +30,7 @@ from stream_durable.memory.ports import MemoryBlobs, MemoryPublisher
 from stream_durable.memory.run_events import MemoryRunEvents
 from stream_durable.memory.run_lists import matches, page_of, summary, was_asked_for
 from stream_durable.memory.store import MemoryStore
+from stream_durable.memory.traffic import MemoryTraffic
 from stream_durable.memory.waits import WaitViews
 from stream_durable.ports import (
     NEWEST,
@@ -75,7 +76,9 @@ def memory_ports(
         where="memory",
         now=now,
         tokens=tokens,
+        traffic=MemoryTraffic(broker),
         topics=MemoryTopicViews(broker),
+        reports_workers=False,
     )
 
 

@@ -39,8 +39,7 @@ async def look(ports: Ports, client: AsyncClient, settings: Settings, now: int) 
     return Seen(
         now,
         settings,
-        # Workers in memory, and those of a test, do not report themselves.
-        workers=None if ports.traffic is None and not state.workers else list(state.workers.values()),
+        workers=None if not ports.reports_workers and not state.workers else list(state.workers.values()),
         paused=state.paused,
         graphs=ports.catalogue.known(),
         partitions=[(one, await _reading(ports, one)) for one in await views.partition_list()],
