@@ -40,7 +40,7 @@ def tree(
     limit: Limit = 1_000,
     output: Output = Format.TABLE,
 ) -> None:
-    """Show the family of a run: the first ancestor and all descendants.
+    """Show the family of a run: the first ancestor, the way down to the run, and all descendants.
 
     Example: `stream-durable runs tree order-42`
     """
@@ -48,10 +48,12 @@ def tree(
     if output is not Format.TABLE:
         show_one({**_branch(family.first), "is_whole": family.is_whole}, output)
     else:
-        for text in _lines(family.first, found, "", ""):
+        for text in _lines(family.first, found):
             typer.echo(text)
     if not family.is_whole:
-        typer.echo(f"There are more than {limit} (--limit).", err=True)
+        typer.echo(
+            f"There are more than {limit} (--limit); `stream-durable runs children RUN` pages.", err=True
+        )
 
 
 def attempts(run: RunId, step: Step = None, output: Output = Format.TABLE) -> None:
@@ -151,6 +153,17 @@ async def ask_run(run: str, ask: Callable[[RunHandle], Awaitable[Any]]) -> tuple
 
 
 def _branch(member: Member) -> dict[str, Any]:
+    first = _entry(member)
+    left = [(member, first)]
+    while left:
+        each, shown = left.pop()
+        for child in each.children:
+            shown["children"].append(_entry(child))
+            left.append((child, shown["children"][-1]))
+    return first
+
+
+def _entry(member: Member) -> dict[str, Any]:
     run = member.run
     return {
         "id": run.id,
@@ -159,19 +172,23 @@ def _branch(member: Member) -> dict[str, Any]:
         "step": run.parent_step,
         "created": run.created,
         "ended": run.ended,
-        "children": [_branch(child) for child in member.children],
+        "children": [],
     }
 
 
-def _lines(member: Member, found: str, before: str, below: str) -> Iterator[str]:
-    run = member.run
-    mark = "  <- this one" if run.id == found else ""
-    yield f"{before}{run.id}  {run.workflow}  {run.status}  {run.done}/{run.total}{mark}"
-    for i, child in enumerate(member.children):
-        is_last = i == len(member.children) - 1
-        yield from _lines(
-            child, found, below + ("└─ " if is_last else "├─ "), below + ("   " if is_last else "│  ")
-        )
+def _lines(first: Member, found: str) -> Iterator[str]:
+    """Return the lines of a family, each below its parent."""
+    left = [(first, "", "")]
+    while left:
+        member, before, below = left.pop()
+        run = member.run
+        mark = "  <- this one" if run.id == found else ""
+        yield f"{before}{run.id}  {run.workflow}  {run.status}  {run.done}/{run.total}{mark}"
+        last = len(member.children) - 1
+        left += [
+            (child, below + ("└─ " if i == last else "├─ "), below + ("   " if i == last else "│  "))
+            for i, child in reversed(list(enumerate(member.children)))
+        ]
 
 
 def _attempt(one: AttemptState) -> dict[str, Any]:

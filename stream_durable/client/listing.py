@@ -30,6 +30,9 @@ NEWEST_FIRST: Final = "-created"
 #: The longest page: what a client and a server hold at a time without noticing it.
 LIMIT_MAX: Final = 10_000
 
+#: So many runs of a family are shown.
+FAMILY_MAX: Final = 10_000
+
 
 class RunEntry(NamedTuple):
     """A run as a line of a list."""
@@ -161,11 +164,15 @@ async def statuses(edge: Edge, which: RunFilter, at_most: int) -> RunStatuses:
 
 async def family(edge: Edge, run: str, limit: int) -> Family | None:
     """Return the family of a run; None: there is no such run."""
-    views = edge.ports.views
-    found = await edge.ask(lambda: views.run_family(run, limit=limit + 1), f"read the family of run {run!r}")
+    if not 1 <= limit <= FAMILY_MAX:
+        raise RejectedError("bad_limit", f"limit= takes 1 to {FAMILY_MAX} runs, not {limit}")
+    views, doing = edge.ports.views, f"read the family of run {run!r}"
+    found = await edge.ask(lambda: views.run_family(run, limit=limit + 1), doing)
     if not found:
         return None
-    members = {one.id: Member(entry(one)) for one in sorted(found, key=lambda one: (one.created, one.id))}
+    # In order, so that what is shown is one tree.
+    shown = found[:limit]
+    members = {one.id: Member(entry(one)) for one in sorted(shown, key=lambda one: (one.created, one.id))}
     first = None
     for member in members.values():
         above = members.get(member.run.parent or "")

@@ -169,7 +169,10 @@ class RunHandle(QuestionOrders, RunOrders, Generic[Out]):
         return await listed(self._edge, RunFilter(parent=self.id), limit, after)
 
     async def family(self, *, limit: int = 1_000) -> Family:
-        """Return all runs with the same first ancestor, as a tree."""
+        """Return all runs with the same first ancestor, as a tree.
+
+        Beyond the limit are the youngest generations; the way from the ancestor down to this run comes first.
+        """
         found = await family(self._edge, self.id, limit)
         if found is None:
             await self._stored()

@@ -158,17 +158,18 @@ class MemoryViews(ScheduleViews, WaitViews, DeadViews):
 
     async def run_family(self, run: str, *, limit: int) -> list[RunSummary]:
         """Return the first ancestor of a run and all descendants."""
-        runs = self._tables.runs
-        first = runs.get(run)
-        while first is not None and first.parent is not None and first.parent in runs:
-            first = runs[first.parent]
-        generation = [] if first is None else [first]
-        found: list[RunSummary] = []
-        while generation:
-            found += map(summary, generation)
-            parents = {row.id for row in generation}
-            generation = [row for row in runs.values() if row.parent in parents]
-        return found[:limit]
+        runs, children = self._tables.runs, dict[str | None, list[str]]()
+        for row in runs.values():
+            children.setdefault(row.parent, []).append(row.id)
+        above, each = list[str](), runs.get(run)
+        while each is not None:
+            above.insert(0, each.id)
+            each = runs.get(each.parent or "")
+        found, generation = dict.fromkeys(above), above[:1]
+        while generation and len(found) < limit:
+            generation = [child for parent in generation for child in children.get(parent, ())]
+            found |= dict.fromkeys(generation)
+        return [summary(runs[one]) for one in islice(found, limit)]
 
     async def step_list(self, run: str, *, after: str = "", limit: int = 1_000) -> list[StepRow]:
         """Return a page of the steps of a run that have a row, by name."""

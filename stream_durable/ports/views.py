@@ -121,9 +121,9 @@ class Views(Protocol):
         """Return the firings of a schedule, as they are loaded, unordered."""
 
     async def run_family(self, run: str, *, limit: int) -> list[RunSummary]:
-        """Return the first ancestor of a run and all descendants, unordered.
+        """Return the first ancestor of a run and all descendants.
 
-        Beyond the limit, the last generations are left out.
+        The first ancestor comes first, then the way down to the run, then the others by generation.
         """
 
     async def step_list(self, run: str, *, after: str = "", limit: int = 1_000) -> list[StepRow]:

@@ -214,7 +214,7 @@ class PostgresViews:
         return found
 
     async def run_family(self, run: str, *, limit: int) -> list[RunSummary]:
-        """Return the first ancestor of a run and all descendants, unordered."""
+        """Return the first ancestor of a run and all descendants."""
         async with self._connection() as connection:
             found = await connection.fetch(queries()["view_run_family"], run, limit)
         return [RunSummary._make(row) for row in found]

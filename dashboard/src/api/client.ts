@@ -142,27 +142,14 @@ function timeZone(): string {
   return Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
-/** At most so many of a family: its first ancestor, then generation by generation. */
-export const family = (id: string, limit: number) =>
-  queryOptions({
-    queryKey: ["run", id, "family", limit],
-    queryFn: ({ signal }) => get<FamilyShown>(`runs/${part(id)}/family`, { limit }, signal),
-  });
+/** More than a run has ancestors, so that the way down to it is among them. */
+const ANCESTORS_MAX = 120;
 
-/** Deeper families are no longer followed up. */
-const DEPTH_MAX = 50;
-
-/** The runs between a run and its first ancestor, from above. */
-export const ancestors = (run: RunState, root?: string) =>
+/** The nearest of a family: its first ancestor, the way down to the run, then others. */
+export const family = (id: string) =>
   queryOptions({
-    queryKey: ["run", run.id, "ancestors", root],
-    queryFn: async ({ signal }) => {
-      const found: RunState[] = [];
-      for (let above = run.parent; above && above !== root && found.length < DEPTH_MAX; above = found[0]!.parent) {
-        found.unshift(await get<RunState>(`runs/${part(above)}`, {}, signal));
-      }
-      return found;
-    },
+    queryKey: ["run", id, "family"],
+    queryFn: ({ signal }) => get<FamilyShown>(`runs/${part(id)}/family`, { limit: ANCESTORS_MAX }, signal),
   });
 
 /** The versions of a workflow, the latest registered first. */

@@ -4,21 +4,19 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 
-import { ancestors, family, runsPage } from "../api/client";
+import { family, runsPage } from "../api/client";
 import type { RunEntry, RunState } from "../api/models";
 import { Failure } from "../api/problem";
 import { Icon, Skeleton, State, Took } from "../parts/basics";
+import { wayTo } from "../pure/family";
 
 type Member = Pick<RunEntry, "id" | "workflow" | "status" | "word" | "parent_step" | "started" | "ended">;
 
 export function Family({ run }: { run: RunState }) {
-  const first = useQuery(family(run.id, 1));
-  const root = first.data?.runs[0];
-  const between = useQuery({ ...ancestors(run, root?.id), enabled: root !== undefined && root.id !== run.id });
-  const problem = first.error ?? between.error;
-  if (problem) return <Failure problem={problem} onRetry={() => void Promise.all([first.refetch(), between.refetch()])} />;
-  if (!root || (root.id !== run.id && !between.data)) return <Skeleton />;
-  const path: Member[] = root.id === run.id ? [run] : [root, ...(between.data ?? []), run];
+  const near = useQuery(family(run.id));
+  if (near.isError) return <Failure problem={near.error} onRetry={() => void near.refetch()} />;
+  if (near.isPending) return <Skeleton />;
+  const path: Member[] = wayTo(near.data.runs, run.id);
   return (
     <div className="page__scroll" tabIndex={0} role="region" aria-label="Family">
       <ul className="tree">

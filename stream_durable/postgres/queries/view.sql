@@ -294,11 +294,13 @@ left join lateral (
 order by w.workflow
 
 -- name: view_run_family
--- At most $2 runs of the family of run $1: its first ancestor, then generation by generation.
+-- At most $2 runs of the family of run $1: its first ancestor, the way down to the run, then the others
+-- generation by generation.
 with recursive above as (
-  select id, parent from run where id = $1
-  union
-  select r.id, r.parent from above a join run r on r.id = a.parent
+  select id, parent, 0 as up from run where id = $1
+  union all
+  -- A run is at most 100 generations below its first ancestor.
+  select r.id, r.parent, a.up + 1 from above a join run r on r.id = a.parent where a.up < 1000
 ),
 family as (
   select a.id
@@ -308,14 +310,23 @@ family as (
   select r.id from family f join run r on r.parent = f.id
 ),
 -- Limited here, so that no more of the family is looked for than is asked for.
+others as materialized (
+  select f.id, row_number() over () as place
+  from family f
+  where not exists (select from above a where a.id = f.id)
+  limit greatest($2 - (select count(*) from above), 0)
+),
 chosen as materialized (
-  select id from family limit $2
+  (select id, -up as place from above order by up desc limit $2)
+  union all
+  select id, place from others
 )
 select r.id, r.workflow, r.fingerprint, r.status, r.created, r.updated, r.ended, r.done, r.total, r.tags, r.failure,
   r.queue, r.priority, r.metadata, r.parent, r.parent_step, r.attempt,
   r.started, r.requests, r.attributes
 from chosen c
 join run r on r.id = c.id
+order by c.place
 
 -- name: view_step_list
 -- At most $3 steps of run $1 beyond name $2, in the order of StepRow.
