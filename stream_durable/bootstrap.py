@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 
 from stream_durable.client.rules import declare_rules
 from stream_durable.connecting import SystemClock, process_name, tokens_of
@@ -152,7 +153,9 @@ async def worker(
             definitions, settings.engine.event_ttl_ms, registry=registry_of(settings.registry),
             schemas=app.schemas,
         )  # fmt: skip
-        presence = Presence(publisher, SystemClock(), settings.worker, carries=carries)
+        presence = Presence(
+            publisher, SystemClock(), settings.worker, carries=carries, version=version("stream-durable")
+        )
         made = Worker(
             logs, publisher, blobs, app.handler, clock or SystemClock(), settings.worker, metrics,
             worker=name, emitting=emitting, control=control,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { marks } from "../src/pure/marks";
+import { marks, released } from "../src/pure/marks";
 
 const at = (workflow: string, moment: number) => ({ workflow, fingerprint: `${workflow}0123456789`, at: moment });
 const x = (moment: number) => moment / 1_000;
@@ -16,4 +16,12 @@ test("what is drawn at one place is one mark, named or counted", () => {
   ]);
   const many = Array.from({ length: 30 }, (_, i) => at(`w${i}`, 500 + i / 10));
   expect(marks(many, 0, 1_000, x)).toEqual([{ at: 500, x: 0.5, text: "30 versions deployed" }]);
+});
+
+test("a release of the engine is a mark where its first worker started", () => {
+  const found = [
+    { version: "0.2.0", at: 500 },
+    { version: "0.1.0", at: -5 },
+  ];
+  expect(released(found, 0, 1_000, (at) => at / 1_000)).toEqual([{ at: 500, x: 0.5, text: "workers of release 0.2.0 started" }]);
 });

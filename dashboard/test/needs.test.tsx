@@ -18,7 +18,7 @@ it("leads to bindings that read nothing, and resumes one that was paused", async
     word: "Blocked", code, sentence: `Binding ${name} of topic orders reads nothing.`, affected: 2, since: null, evidence: { binding: name, topic: "orders" },
   });
   const site = new Site({
-    overview: () => ({ at: AT, counts: none, failed: none, runs: [], inputs: 0, concerns: [], gates: [], deployments: [] }),
+    overview: () => ({ at: AT, counts: none, failed: none, runs: [], inputs: 0, concerns: [], gates: [], deployments: [], releases: [] }),
     attention: () => ({ needs: [binding("binding_stopped", "a:order"), binding("binding_off", "b:order")], is_whole: true }),
     flow: () => ({ stretches: [AT, "2026-11-29T14:01:00Z"].map((at) => ({ at, created: 4, failed: 2 })), width: 60_000, is_exact: true }),
     "bindings/b:order/resume": () => ({}),

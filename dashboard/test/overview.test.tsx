@@ -18,7 +18,7 @@ it("marks all runs of a cause from the overview", async () => {
   });
   const none = { counts: {}, is_exact: true };
   const site = new Site({
-    overview: () => ({ at: AT, counts: none, failed: none, runs: [], inputs: 0, concerns: [], gates: [], deployments: [] }),
+    overview: () => ({ at: AT, counts: none, failed: none, runs: [], inputs: 0, concerns: [], gates: [], deployments: [], releases: [] }),
     attention: () => ({ needs: [cause("compensation_failed", 1), cause("failed", 3)], is_whole: true }),
     flow: () => ({ stretches: [AT, "2026-11-29T14:01:00Z"].map((at) => ({ at, created: 4, failed: 2 })), width: 60_000, is_exact: true }),
     operations: () => ({ id: "o1" }),

@@ -18,6 +18,7 @@ from stream_durable.api.shown import plain
 from stream_durable.api.world import TheWorld
 from stream_durable.client import Deployment, Flow, RunEntry, RunFilter, RunStatuses, WorkerState
 from stream_durable.client.attention import Attention
+from stream_durable.client.queues import Release, releases
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.moments import moment
 from stream_durable.ports import DeadPosition, DeadSummary, GroupMember
@@ -97,6 +98,7 @@ DeadWhole = shape(DeadShown, "DeadWhole", value=str | None)
 Overview = model(
     "Overview", at=datetime, counts=shape(RunStatuses), failed=shape(RunStatuses), runs=many(RunEntry),
     inputs=int, concerns=many(Concern), gates=many(GateShown), deployments=many(Deployment),
+    releases=many(Release),
 )  # fmt: skip
 Deployments = model("Deployments", deployments=many(Deployment))
 SettingRows = model("SettingRows", settings=many(SettingRow))
@@ -151,13 +153,13 @@ async def get_overview(world: TheWorld, caller: TheCaller) -> Response:
     failed = await client.statuses(RunFilter(failed=True, updated_since="1d"), at_most=COUNT_MAX)
     runs = await client.list(limit=RECENT_RUNS)
     inputs = await client.inputs(limit=1_000)
-    found = await world.status()
+    found, workers = await world.status(), await client.workers()
     return caller.answer(
         {"at": found.at and moment(found.at), "counts": counts, "failed": failed, "runs": runs.runs}
-        | {"deployments": await client.deployments(DEPLOYED_SINCE)}
+        | {"deployments": await client.deployments(DEPLOYED_SINCE), "releases": releases(workers)}
         | {
             "inputs": len(inputs.inputs),
-            "concerns": concerns(found, await client.workers()),
+            "concerns": concerns(found, workers),
             "gates": list(map(gate_shown, found.gates)),
         }
     )

@@ -139,7 +139,17 @@ def list_workers(
         typer.echo(f"{counted(left_out, 'worker')} lost within a day: `--all` shows them.", err=True)
     if output is Format.TABLE:
         rows = [row | {name: ", ".join(row[name]) for name in ("queues", "workflows")} for row in rows]
-    columns = ("name", "status", "queues", "running", "waiting", "concurrency", "seen", "workflows")
+    columns = (
+        "name",
+        "status",
+        "queues",
+        "running",
+        "waiting",
+        "concurrency",
+        "seen",
+        "version",
+        "workflows",
+    )
     show(rows, columns, output, empty="No worker is there: `stream-durable worker APP` starts one.")
 
 

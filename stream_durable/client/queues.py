@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -66,6 +66,16 @@ class WorkerState(NamedTuple):
     waiting: int
     #: The fingerprints of its workflows, by name.
     workflows: Mapping[str, str]
+    #: The release that it runs; empty: one that does not say.
+    version: str = ""
+
+
+class Release(NamedTuple):
+    """A release of the engine, as run by workers that are there."""
+
+    version: str
+    #: When the first of them started.
+    at: datetime
 
 
 class QueueOrders:
@@ -183,7 +193,17 @@ def _worker_state(one: Present, now: int) -> WorkerState:
         sum(load.running for load in here.queues),
         sum(load.waiting for load in here.queues),
         dict(here.carries),
+        here.version,
     )
+
+
+def releases(workers: Iterable[WorkerState]) -> list[Release]:
+    """Return the releases that workers run, the latest to start first."""
+    found = dict[str, datetime]()
+    for one in workers:
+        if one.version and not one.is_gone:
+            found[one.version] = min(one.since, found.get(one.version, one.since))
+    return sorted((Release(*each) for each in found.items()), key=lambda one: one.at, reverse=True)
 
 
 def _ms(at: datetime) -> int:

@@ -63,6 +63,8 @@ class WorkerHere(msgspec.Struct, frozen=True, kw_only=True, tag="worker.here"):
     queues: tuple[QueueLoad, ...]
     #: (workflow, fingerprint)
     carries: tuple[tuple[str, str], ...]
+    #: The release that it runs; empty: one that does not say.
+    version: Annotated[str, Meta(max_length=200)] = ""
 
 
 class Paused(NamedTuple):

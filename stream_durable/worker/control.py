@@ -82,8 +82,10 @@ class Presence:
         settings: WorkerSettings,
         *,
         carries: Sequence[tuple[str, str]],
+        version: str = "",
     ) -> None:
         """Publish nothing yet; `carries` has the workflows of this worker with their fingerprints."""
+        self._version = version
         self._publisher = publisher
         self._clock = clock
         self._every_ms = settings.presence_ms
@@ -104,6 +106,7 @@ class Presence:
             here = WorkerHere(
                 since=self._since, every_ms=self._every_ms, concurrency=self._concurrency,
                 heard=pauses.heard, queues=loads, carries=self._carries,
+                version=self._version,
             )  # fmt: skip
             self._publisher.send([(Outgoing(CONTROL, 0, key, encode_control(here)), None)], _log_refusals)
             await self._until_due(attempts, pauses, loads)

@@ -180,7 +180,7 @@ async def working(
     worker = site.worker = Worker(
         logs, site.publisher, site.blobs, site.app.handler, SystemClock(), chosen,
         site.metrics, worker="w", control=MemoryControl(site.broker),
-        presence=Presence(site.publisher, SystemClock(), chosen, carries=[(flow.name, "f")]),
+        presence=Presence(site.publisher, SystemClock(), chosen, carries=[(flow.name, "f")], version="1.2.3"),
     )  # fmt: skip
     task = site.task = asyncio.create_task(worker.run())
     try:

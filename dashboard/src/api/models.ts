@@ -53,6 +53,7 @@ export type AdmissionWhole = Schemas["AdmissionWhole"];
 export type Admissions = Schemas["Admissions"];
 export type Member = Schemas["MemberShown"];
 export type Deployment = Schemas["Deployment"];
+export type Release = Schemas["Release"];
 export type VersionShown = Schemas["VersionShown"];
 export type Versions = Schemas["Versions"];
 export type Definition = Schemas["Definition"];

@@ -3018,6 +3018,8 @@ export interface components {
             gates: components["schemas"]["GateShown"][];
             /** Deployments */
             deployments: components["schemas"]["Deployment"][];
+            /** Releases */
+            releases: components["schemas"]["Release"][];
         };
         /** PartitionShown */
         PartitionShown: {
@@ -3263,6 +3265,16 @@ export interface components {
             code: string;
             /** Reason */
             reason: string;
+        };
+        /** Release */
+        Release: {
+            /** Version */
+            version: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
         };
         /** Repairs */
         Repairs: {
@@ -4175,6 +4187,8 @@ export interface components {
             workflows: {
                 [key: string]: string;
             };
+            /** Version */
+            version: string;
         };
         /** Workers */
         Workers: {

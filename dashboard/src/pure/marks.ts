@@ -31,6 +31,13 @@ export function marks(found: readonly Deployed[], from: number, to: number, x: (
   return groups.map(({ at, x: place, each }) => ({ at, x: place, text: `${named(each)} deployed` }));
 }
 
+/** Return the marks of releases of the engine: when the first worker that is there with each has started. */
+export function released(found: readonly { version: string; at: number }[], from: number, to: number, x: (at: number) => number): Mark[] {
+  return found
+    .filter(({ at }) => at > from && at < to)
+    .map(({ version, at }) => ({ at, x: x(at), text: `workers of release ${version} started` }));
+}
+
 function named(each: readonly Deployed[]): string {
   if (each.length > NAMED) return `${each.length} versions`;
   return each.map(({ workflow, fingerprint }) => `${workflow} ${fingerprint.slice(0, 7)}`).join(", ");

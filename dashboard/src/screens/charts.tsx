@@ -1,13 +1,13 @@
-/** Runs over time: how many were created, and how many of them failed, with marks where breakers opened and versions were deployed. */
+/** Runs over time: how many were created, and how many of them failed, with marks where breakers opened versions were deployed, and releases of the engine began. */
 
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
 import { get } from "../api/client";
-import type { Deployment, Flow, GateShown } from "../api/models";
+import type { Deployment, Flow, GateShown, Release } from "../api/models";
 import { Seg } from "../parts/basics";
 import { line } from "../pure/chart";
-import { marks, type Mark } from "../pure/marks";
+import { marks, released, type Mark } from "../pure/marks";
 import { counted, moment } from "../pure/time";
 
 const SPANS = [
@@ -19,7 +19,13 @@ const SPANS = [
 /** So many marks are said beside the title. */
 const NAMED = 3;
 
-export function Charts({ gates, deployments }: { gates: readonly GateShown[]; deployments: readonly Deployment[] }) {
+interface Props {
+  gates: readonly GateShown[];
+  deployments: readonly Deployment[];
+  releases: readonly Release[];
+}
+
+export function Charts({ gates, deployments, releases }: Props) {
   const [span, setSpan] = useState<(typeof SPANS)[number][0]>("1h");
   const flow = useQuery({
     queryKey: ["flow", span],
@@ -37,7 +43,8 @@ export function Charts({ gates, deployments }: { gates: readonly GateShown[]; de
     .map((gate) => ({ at: Date.parse(gate.since!), x: x(Date.parse(gate.since!)), text: `breaker ${gate.name} opened` }))
     .filter((mark) => mark.x >= 0 && mark.x <= 1);
   const deployed = marks(deployments.map((each) => ({ ...each, at: Date.parse(each.at) })), from, from + whole, x);
-  const all = [...deployed, ...opened].sort((a, b) => a.at - b.at);
+  const begun = released(releases.map((each) => ({ ...each, at: Date.parse(each.at) })), from, from + whole, x);
+  const all = [...deployed, ...begun, ...opened].sort((a, b) => a.at - b.at);
   return (
     <section>
       <div className="sect__head">

@@ -48,7 +48,7 @@ export function Overview() {
           ))}
         </nav>
         <Needs needs={needs} />
-        <Charts gates={state.gates} deployments={state.deployments} />
+        <Charts gates={state.gates} deployments={state.deployments} releases={state.releases} />
         <section>
           <div className="sect__head">
             <h2>Recent runs</h2>

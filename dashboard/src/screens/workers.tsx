@@ -195,6 +195,7 @@ function WorkerTable({ rows }: { rows: readonly WorkerState[] }) {
       ),
     },
     { key: "queues", head: "Queues", from: 768, cell: (worker) => <span className="mono q2">{worker.queues.join(", ")}</span> },
+    { key: "version", head: "Release", width: 96, from: 1024, cell: (worker) => <span className="mono q2">{worker.version}</span> },
     {
       key: "workflows",
       head: "Workflows",
