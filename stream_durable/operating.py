@@ -1,7 +1,7 @@
 """The state, the schema and the topics of an instance for operators' commands.
 
-Apart from `bootstrap`: its import brings every processor along and costs a command 0.4 s. What a function
-here needs of Kafka and of the state it imports itself: a process that only checks its schema does without.
+Apart from `bootstrap`: its import brings every processor along and costs a command 0.4 s. Functions
+import the adapters of Kafka and of the state themselves: checking the schema takes none of those.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The routes, by module. They are imported with the first request for one.
+"""The routes, by module, imported with the first request for a route.
 
-They bring the client and the models of its values along, half of all that a process of the API imports; the
-page and the probes do without.
+With the routes come the client and the models of values, half of all imports of an API process. The page and
+the probes do without.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MODULES: Final = (
 
 
 class Sections:
-    """Passes requests on, once the routes are there for one that needs them."""
+    """Passes requests on, after including the routes for the first request to a route."""
 
     def __init__(self, app: ASGIApp, *, owner: FastAPI) -> None:
         """Include nothing yet."""
@@ -47,7 +47,7 @@ class Sections:
 
 
 def include(app: FastAPI) -> None:
-    """Include all routes, unless they are there; imports them."""
+    """Include all routes, unless included before; imports the modules."""
     if getattr(app.state, "has_routes", False):
         return
     for name in _MODULES:

@@ -99,7 +99,7 @@ class _Server(uvicorn.Server):
 
 
 class _Instance:
-    """The tokens and the world of an instance. Nothing is imported for them before the first question."""
+    """The tokens and the world of an instance, imported with the first question."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

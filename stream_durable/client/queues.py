@@ -71,7 +71,7 @@ class WorkerState(NamedTuple):
 
 
 class Release(NamedTuple):
-    """A release of the engine, as run by workers that are there."""
+    """A release of the engine, run by present workers."""
 
     version: str
     #: When the first of them started.
@@ -198,7 +198,7 @@ def _worker_state(one: Present, now: int) -> WorkerState:
 
 
 def releases(workers: Iterable[WorkerState]) -> list[Release]:
-    """Return the releases that workers run, the latest to start first."""
+    """Return the releases of present workers, the latest to start first."""
     found = dict[str, datetime]()
     for one in workers:
         if one.version and not one.is_gone:

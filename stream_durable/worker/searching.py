@@ -1,4 +1,4 @@
-"""The place of a command among those of its partition that are not finished."""
+"""The place of a command among the unfinished ones of a partition."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from stream_durable.worker.offsets import DoneOffsets
 
 
 class CommandSearch:
-    """Looks for the command of an attempt, given the records of its partition in order."""
+    """Looks for the command of an attempt, given the records of a partition in order."""
 
     def __init__(self, done: DoneOffsets, run: str, step: str, attempt: int) -> None:
-        """Look among the commands that are not `done`."""
+        """Look among all commands except the `done` ones."""
         self._done = done
         self._key = run.encode()
         self._asked = step, attempt
@@ -23,7 +23,7 @@ class CommandSearch:
         self.offset: int | None = None
 
     def has_found(self, record: Record) -> bool:
-        """Take the next record; return whether it is the one."""
+        """Take the next record; return whether the search is over."""
         if not self._done.take(record.offset):
             return False
         if self._is_it(record):
