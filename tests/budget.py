@@ -13,6 +13,8 @@ def _of(usual: int, thorough: int) -> int:
 SEEDS_WITH_FAULTS = _of(64, 320)
 SEEDS_WITHOUT_FAULTS = _of(16, 80)
 SEEDS_OF_A_TEST = _of(8, 20)
+#: Seeds of each class of interleavings by itself.
+SEEDS_OF_A_CLASS = _of(6, 40)
 #: Examples of each law.
 EXAMPLES = _of(20, 50)
 #: Schedules of which each moment of a year is compared.
