@@ -81,6 +81,9 @@ def simulate(
         "begin_at_once": Random(f"backlog {seed}").choice((1, 4, 500)),  # noqa: S311 - the same
         "batch_bytes_max": Random(f"bytes {seed}").choice((1_000, 8_000_000)),  # noqa: S311 - the same
     }
+    if kind and faults is None and Random(f"fair {seed}").random() < 0.3:  # noqa: S311 - the same
+        # Where nothing else goes wrong, things meet more closely.
+        faults = Faults.none()
     world = World(
         seed, app, partitions=partitions, reconcilers=rng.choice((1, 2, 2, 3)), workers=rng.choice((1, 2, 2)),
         faults=faults, engine=ENGINE.model_copy(update=timers | policy | backlog), make_store=make_store,

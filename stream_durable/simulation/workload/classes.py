@@ -210,7 +210,7 @@ CLASSES: Final[Mapping[str, Class]] = {
     "cancelled-wait": Class(
         ("expecting", "taking", "signals"),
         _cancelled,
-        ("/paid completed", "/paid cancelled", "/go completed", "/go cancelled", "/job completed"),
+        ("/paid cancelled", "/go completed", "/go cancelled", "/job completed"),
     ),
     "start-or-signal": Class(
         ("signals", "reacting", "held"), _start_or_signal, ("StartWithSignal applied", "CancelRun applied")
