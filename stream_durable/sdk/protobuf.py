@@ -45,7 +45,7 @@ def message_class(value: Any, schema: Any) -> Any:
 
 
 def writer_of(kind: Any, *, by_name: bool) -> Write:
-    """Return a function that writes messages of a class; `by_name`, also dicts, and what has its name."""
+    """Return a writer for messages of a class; with `by_name` also for dicts, and messages of the same name."""
     full_name = kind.DESCRIPTOR.full_name
 
     def write(message: Any) -> bytes:
@@ -132,7 +132,7 @@ def _add_all(pool: Any, files: list[Any]) -> None:
 
 
 def _add_known(pool: Any, name: str, wanted_by: str) -> None:
-    """See to an imported file: it is there, or it is one of Google's own."""
+    """Provide an imported file: already added, or from Google's library."""
     from google.protobuf import descriptor_pool  # noqa: PLC0415 - an extra
 
     try:

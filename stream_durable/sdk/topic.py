@@ -26,7 +26,7 @@ class Descriptors(Protocol):
     """A `FileDescriptorSet` of Protobuf."""
 
     def SerializeToString(self) -> bytes:  # noqa: N802 - as Protobuf calls it
-        """Return its bytes."""
+        """Return the set as bytes."""
 
 
 class TopicError(ValueError):

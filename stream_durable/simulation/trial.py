@@ -67,7 +67,7 @@ def simulate(
 ) -> Trial:
     """Run the world of a seed, with runs of all workflows or of some, and check the invariants.
 
-    With a `kind`, one of `CLASSES`, nothing happens but what belongs to that class.
+    With a `kind`, a key of `CLASSES`, nothing happens outside that class.
     """
     workload.restart_serial()
     rng = Random(f"plan {seed}")  # noqa: S311 - a simulation, not a secret

@@ -114,13 +114,13 @@ def _misfit(field: Any, wire: int, part: bytes, name: str, depth: int) -> str:
 
 
 def _is_list(field: Any) -> bool:
-    """Return whether a field has several values; libraries say it in two ways."""
+    """Return whether a field has several values; releases of the library differ."""
     found = getattr(field, "is_repeated", None)
     return bool(field.label == field.LABEL_REPEATED if found is None else found)
 
 
 def _value(body: bytes, at: int, wire: int) -> tuple[int, bytes]:
-    """Return where a value ends, and its bytes; raise where there are too few."""
+    """Return the end of a value, and the bytes; raise for too few."""
     if wire == _VARINT:
         begin = at
         _, at = _varint(body, at)
@@ -152,7 +152,7 @@ def _zigzag(value: bytes, at: int) -> tuple[int, int]:
 
 
 def _varint(value: bytes, at: int) -> tuple[int, int]:
-    """Return a number, and where it ends."""
+    """Return a number, and the offset after the number."""
     number = shift = 0
     while at < len(value):
         byte = value[at]

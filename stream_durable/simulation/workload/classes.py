@@ -1,4 +1,4 @@
-"""Classes of interleavings, each by itself: what meets at a wait, close together or in an unusual order."""
+"""Classes of interleavings at waits, for worlds of a single class."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NEAR: Final = (0.0, 0.0, 0.0005, 0.002, 0.01, 0.05, 0.3)
 
 
 class Case(NamedTuple):
-    """One run in which the class comes about."""
+    """A run in which the class comes about."""
 
     rng: Random
     start: StartRun
@@ -40,7 +40,7 @@ class Case(NamedTuple):
     at: float
 
     def near(self, at: float) -> float:
-        """Return a moment close to another one, before or after it."""
+        """Return a moment shortly before or after another."""
         return max(0.0, at + self.rng.choice(_NEAR) * self.rng.choice((-1, 1)))
 
     def event(self, ttl_ms: int = 6_000) -> EventPublished:
@@ -48,7 +48,7 @@ class Case(NamedTuple):
         return published("payment", self.run, self.rng, ttl_ms)
 
     def shared(self, name: str, ttl_ms: int = 6_000) -> EventPublished:
-        """Return an event for one of the groups that runs belong to."""
+        """Return an event for a group of runs."""
         return published(name, f"g{self.rng.randrange(2)}", self.rng, ttl_ms)
 
 
@@ -74,14 +74,14 @@ def _after(case: Case) -> Scripts:
 
 
 def _together(case: Case) -> Scripts:
-    """Everything at one moment, from clients of their own: one batch, in any order."""
+    """Start and events at the same moment, from separate clients: a batch, in any order."""
     said: list[Message] = [case.start, case.event(), case.shared("shared")]
     case.rng.shuffle(said)
     yield from ([message(case.at, one)] for one in said)
 
 
 def _across(case: Case) -> Scripts:
-    """The partition is taken over between the wait and the event, and once more around the event."""
+    """Partitions are taken over between wait and event, and again around the event."""
     between = case.at + case.rng.uniform(0.1, 1.5)
     said = [message(case.at, case.start), message(between, case.event())]
     yield said if case.rng.random() < 0.7 else said[::-1]
@@ -106,7 +106,7 @@ def _expired(case: Case) -> Scripts:
 
 
 def _two(case: Case) -> Scripts:
-    """Runs of a group wait for one event."""
+    """Runs of a group wait for the same event."""
     yield [message(case.at, case.start), message(case.at + 0.2, case.event())]
     yield [message(case.near(case.at + case.rng.choice((0.0, 0.4))), case.shared("shared", 2_000))]
 
@@ -120,7 +120,7 @@ def _take(case: Case) -> Scripts:
 
 
 def _cancelled(case: Case) -> Scripts:
-    """What a wait waits for comes beside the request that the wait, or its run, is to end."""
+    """The awaited message arrives beside a request to end the wait or the run."""
     meet = case.at + case.rng.uniform(0.05, 1.8)
     name = case.start.workflow
     events = {"expecting": ("paid", case.event()), "taking": ("job", case.shared("job"))}
@@ -143,7 +143,7 @@ def _cancelled(case: Case) -> Scripts:
 
 
 def _start_or_signal(case: Case) -> Scripts:
-    """Starts that bring signals meet the cancellation of their run, and each other."""
+    """Starts with signals meet each other, and the cancellation of the run."""
     for number in range(case.rng.randint(1, 4)):
         start = case.start if number == 0 else _renamed(case.start, number)
         name = case.rng.choice(("go", "yes", "no"))
@@ -160,7 +160,7 @@ def _renamed(start: StartRun, number: int) -> StartRun:
 
 
 def _answered_late(case: Case) -> Scripts:
-    """Answers arrive as the time of their question ends: after six seconds, and four seconds later."""
+    """Answers arrive as the time of a question ends: after six seconds, or after ten."""
     yield [message(case.at, case.start)]
     late = case.rng.choice((6.0, 10.0))
     wait, answers = ("agreed", (b'"yes"', b'"no"')) if late == 6.0 else ("stars", (b"5", b"1"))
@@ -173,7 +173,7 @@ def _answered_late(case: Case) -> Scripts:
 
 
 def _token_twice(case: Case) -> Scripts:
-    """A token is used by two at once, or again."""
+    """A token is used twice, at once or later."""
     yield [message(case.at, case.start)]
     meet = case.at + case.rng.uniform(0.0, 3.0)
     for number in range(case.rng.randint(2, 4)):
@@ -190,7 +190,7 @@ def _token_twice(case: Case) -> Scripts:
 
 
 def _emitted(case: Case) -> Scripts:
-    """Who publishes what a step emits dies, and so do those that call it."""
+    """Reconcilers and workers die while steps emit."""
     yield [message(case.at, case.start)]
     roles: tuple[Literal["reconciler", "worker"], ...] = ("reconciler", "reconciler", "worker")
     for _ in range(3):
@@ -222,7 +222,7 @@ CLASSES: Final[Mapping[str, Class]] = {
 
 
 def of_class(name: str, rng: Random, app: App, *, runs: int, seconds: float) -> Plan:
-    """Return a plan of nothing but one class."""
+    """Return a plan of nothing but a class."""
     found = CLASSES[name]
     plan = Plan(seconds=seconds)
     for number in range(runs):
