@@ -45,7 +45,7 @@ def message_class(value: Any, schema: Any) -> Any:
 
 
 def writer_of(kind: Any, *, by_name: bool) -> Write:
-    """Return a writer for messages of a class; with `by_name` also for dicts, and messages of the same name."""
+    """Return a writer for messages of a class; `by_name`: for dicts and messages of the same name, too."""
     full_name = kind.DESCRIPTOR.full_name
 
     def write(message: Any) -> bytes:
