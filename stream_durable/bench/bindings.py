@@ -63,7 +63,8 @@ async def _declare(made: Instance, topic: str) -> None:
     kafka = made.settings.kafka
     await make_own_topics(kafka, [topic], kafka.partitions)
     binding = App("binding", workflows=[app.workflows["bound"]])
-    binding.on(binding.topic(topic, value=Theirs), start=app.workflows["bound"], id="id", since="earliest", name="theirs")
+    theirs = binding.topic(topic, value=Theirs)
+    binding.on(theirs, start=app.workflows["bound"], id="id", since="earliest", name="theirs")
     publisher = KafkaPublisher(kafka, made.settings.prefix, client="bench")
     definitions = KafkaDefinitions(kafka, made.settings.prefix, publisher, client="bench")
     await definitions.catch_up()
