@@ -14,7 +14,7 @@ from budget import TIMERS_AHEAD, TIMERS_AT_ONCE
 from stream_durable.core.messages import MESSAGE_TYPES, RunTimerFired
 from stream_durable.engine.timers import UNDER_WAY_MAX, WINDOWS_MIN, Timers
 from stream_durable.metrics import Metrics
-from stream_durable.ports import TimerPosition
+from stream_durable.ports import Refusal, TimerPosition
 from stream_durable.postgres.migrate import migrate
 from stream_durable.postgres.store import PostgresStore
 from stream_durable.settings import EngineSettings, PostgresSettings
@@ -72,6 +72,12 @@ class Folding:
         self.held = max(self.held, self.timers.held)
         done([])
         asyncio.get_running_loop().call_soon(self.fold, partition, len(messages))
+
+    async def publish(self, messages: Any) -> list[Refusal]:
+        raise NotImplementedError("timers await nothing")
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
     def fold(self, partition: int, count: int) -> None:
         self.under_way[partition] -= count

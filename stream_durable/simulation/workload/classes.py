@@ -115,8 +115,8 @@ def _take(case: Case) -> Scripts:
     """Fewer jobs than waits, as many, or more; twice each, and short-lived ones."""
     yield [message(case.at, case.start)]
     for _ in range(case.rng.randrange(4)):
-        job = case.shared("job", case.rng.choice((0, 300, 6_000)))
-        yield [message(case.near(case.at + 0.1), job) for _ in range(case.rng.choice((1, 1, 2)))]
+        parcel = case.shared("job", case.rng.choice((0, 300, 6_000)))
+        yield [message(case.near(case.at + 0.1), parcel) for _ in range(case.rng.choice((1, 1, 2)))]
 
 
 def _cancelled(case: Case) -> Scripts:
