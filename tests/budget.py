@@ -13,6 +13,8 @@ def _of(usual: int, thorough: int) -> int:
 SEEDS_WITH_FAULTS = _of(64, 320)
 SEEDS_WITHOUT_FAULTS = _of(16, 80)
 SEEDS_OF_A_TEST = _of(8, 20)
+#: Seeds of each class of interleavings by itself.
+SEEDS_OF_A_CLASS = _of(6, 40)
 #: Examples of each law.
 EXAMPLES = _of(20, 50)
 #: Schedules of which each moment of a year is compared.
@@ -24,5 +26,7 @@ RUNS_A_SECOND = _of(100, 250)
 RUNS_THAT_WAIT = int(os.environ.get("KILL_TEST_WAITING_RUNS", _of(300, 500)))
 #: Damaged records on each topic, and how many before each look at the instance.
 DAMAGED_RECORDS, DAMAGED_IN_A_WAVE = _of(800, 1_600), _of(200, 400)
+#: Timers of one partition when it is taken over, and those that are due in one second.
+TIMERS_AHEAD, TIMERS_AT_ONCE = _of(200_000, 1_000_000), _of(20_000, 100_000)
 #: Consumers of the live changes of the API, in the benchmark.
 WATCHERS = _of(100, 1_000)

@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import Final
 
 from confluent_kafka.admin import AdminClient
+from pydantic import BaseModel
 
 from stream_durable import App
 from stream_durable.bench.app import app
@@ -24,6 +25,13 @@ from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.wire.topics import RUNS, full_name
 
 _STARTED: Final = prefixes_of(RunEvent, RUN_STARTED)
+
+
+class Theirs(BaseModel):
+    """The declared type of values: a check of each is part of the cost."""
+
+    id: str
+    data: dict[str, str]
 
 
 def bound(made: Instance, n: int) -> Sample:
@@ -55,7 +63,8 @@ async def _declare(made: Instance, topic: str) -> None:
     kafka = made.settings.kafka
     await make_own_topics(kafka, [topic], kafka.partitions)
     binding = App("binding", workflows=[app.workflows["bound"]])
-    binding.on(binding.topic(topic), start=app.workflows["bound"], id="id", since="earliest", name="theirs")
+    theirs = binding.topic(topic, value=Theirs)
+    binding.on(theirs, start=app.workflows["bound"], id="id", since="earliest", name="theirs")
     publisher = KafkaPublisher(kafka, made.settings.prefix, client="bench")
     definitions = KafkaDefinitions(kafka, made.settings.prefix, publisher, client="bench")
     await definitions.catch_up()

@@ -26,7 +26,7 @@ from stream_durable.sdk.origin import author_frame, origin_of_call
 from stream_durable.sdk.queue_rule import rule_of
 from stream_durable.sdk.rules import Paths, RuleOptions
 from stream_durable.sdk.schedule import ScheduleOptions, plan_of
-from stream_durable.sdk.topic import Topic, TopicFormat
+from stream_durable.sdk.topic import Descriptors, Topic, TopicFormat
 from stream_durable.sdk.triggers import trigger_of
 from stream_durable.sdk.workflow import In, Workflow
 
@@ -207,7 +207,7 @@ class App:
         *,
         value: type[V],
         format: TopicFormat = "json",  # noqa: A002 - as Kafka users call it
-        schema: Mapping[str, Any] | None = None,
+        schema: Mapping[str, Any] | bytes | Descriptors | None = None,
     ) -> Topic[V]: ...
 
     @overload
@@ -217,7 +217,7 @@ class App:
         *,
         value: Any = Any,
         format: TopicFormat = "json",  # noqa: A002 - see above
-        schema: Mapping[str, Any] | None = None,
+        schema: Mapping[str, Any] | bytes | Descriptors | None = None,
     ) -> Topic[Any]: ...
 
     def topic(
@@ -226,11 +226,12 @@ class App:
         *,
         value: Any = Any,
         format: TopicFormat = "json",  # noqa: A002 - see above
-        schema: Mapping[str, Any] | None = None,
+        schema: Mapping[str, Any] | bytes | Descriptors | None = None,
     ) -> Topic[Any]:
         """Declare an existing topic by the full name, with the type and the format of values.
 
-        `schema` is the Avro schema of values, in place of one derived from the type.
+        `schema` is the Avro schema of values, in place of one derived from the type; or, for Protobuf, a
+        `FileDescriptorSet`, or its bytes, in which `value` is the full name of a message.
         """
         made: Topic[Any] = Topic(name, value, format, schema)
         if made.fingerprint:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, get_args
@@ -24,6 +23,7 @@ from stream_durable.core.definition.about import schema_within_bounds
 from stream_durable.core.definition.paths import root_of
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import NAME, NAME_RULE
+from stream_durable.sdk.protobuf import described_files
 from stream_durable.sdk.rules import Paths, RuleOptions, check_name, check_path
 from stream_durable.sdk.schemas import Schemas
 from stream_durable.sdk.topic import Topic
@@ -77,27 +77,9 @@ def binding_of(
 def _schema(topic: Topic[Any]) -> str:
     """Return how values are written, as far as it is declared."""
     if topic.format == "protobuf":
-        found = Described(topic.value.DESCRIPTOR.full_name, _files(topic.value.DESCRIPTOR.file))
+        found = Described(topic.value.DESCRIPTOR.full_name, described_files(topic.value.DESCRIPTOR.file))
         return msgspec.json.encode(found).decode()
     return "" if topic.schema is None else msgspec.json.encode(topic.schema).decode()
-
-
-def _files(file: Any) -> str:
-    """Return a file of Protobuf after all imported files, in base64."""
-    from google.protobuf.descriptor_pb2 import FileDescriptorSet  # noqa: PLC0415 - an extra
-
-    found: dict[str, Any] = {}
-
-    def add(one: Any) -> None:
-        for other in one.dependencies:
-            add(other)
-        found.setdefault(one.name, one)
-
-    add(file)
-    files = FileDescriptorSet()
-    for one in found.values():
-        one.CopyToProto(files.file.add())
-    return b64encode(files.SerializeToString(deterministic=True)).decode()
 
 
 def _type(topic: Topic[Any]) -> Any:

@@ -23,7 +23,7 @@ from pydantic_core import PydanticSerializationError, SchemaError
 
 from stream_durable.core.words import without_prefix
 from stream_durable.sdk.errors import Problem
-from stream_durable.sdk.plain_json import NotJsonError, write_plain
+from stream_durable.sdk.plain_json import NotJsonError, UnfitError, write_plain
 
 #: What reading or writing a value raises when the value does not fit; `problems` explains it.
 DOES_NOT_FIT = (ValueError, TypeError, RecursionError)
@@ -69,7 +69,7 @@ def problems(error: Exception) -> list[Problem]:
     if isinstance(error, ValidationError):
         found = error.errors(include_input=False, include_url=False, include_context=False)
         return [Problem(".".join(map(str, each["loc"])), without_prefix(each["msg"])) for each in found]
-    if isinstance(error, NotJsonError):
+    if isinstance(error, UnfitError):
         return [error.problem]
     if isinstance(error, msgspec.MsgspecError):
         text, _, path = str(error).partition(" - at ")

@@ -23,12 +23,16 @@ _ATOMS = frozenset({str, int, bool, type(None)})
 _encode = msgspec.json.Encoder().encode
 
 
-class NotJsonError(ValueError):
-    """A value cannot be written as JSON; `problem` says where and why, without the value."""
+class UnfitError(ValueError):
+    """A value cannot be written; `problem` says where and why, without the value."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
         self.problem = problem
+
+
+class NotJsonError(UnfitError):
+    """A value cannot be written as JSON."""
 
 
 def write_plain(value: Any) -> bytes:

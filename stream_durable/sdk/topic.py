@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from io import BytesIO
-from typing import Any, Final, Generic, Literal, TypeVar, get_args
+from typing import Any, Final, Generic, Literal, Protocol, TypeVar, get_args
 
 import msgspec
 
 from stream_durable.sdk.avro_schema import NoAvroError, avro_schema
-from stream_durable.sdk.handover import Codecs, NoCodecError, Write
+from stream_durable.sdk.handover import Codecs, NoCodecError
+from stream_durable.sdk.protobuf import NoMessageError, message_class, writer_of
 from stream_durable.sdk.untyped import write_untyped
 
 V = TypeVar("V")
@@ -19,6 +20,13 @@ TopicFormat = Literal["json", "avro", "protobuf"]
 #: What Kafka takes as the name of a topic.
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}\Z")
 _CONTENT: Final = {"json": "application/json", "avro": "avro/binary", "protobuf": "application/x-protobuf"}
+
+
+class Descriptors(Protocol):
+    """A `FileDescriptorSet` of Protobuf."""
+
+    def SerializeToString(self) -> bytes:  # noqa: N802 - as Protobuf calls it
+        """Return the set as bytes."""
 
 
 class TopicError(ValueError):
@@ -30,7 +38,8 @@ class Topic(Generic[V]):
 
     The name is the full one, without the instance's prefix. Values are checked against `value` and written as
     JSON; as Avro by `schema`, by default derived from `value`; or as Protobuf, where `value` is a generated
-    class of messages. Raises `TopicError` for an impossible declaration.
+    class of messages, or the full name of a message in `schema`, a `FileDescriptorSet` or its bytes; then
+    values may be dicts, too. Raises `TopicError` for an impossible declaration.
 
     >>> Topic("shop.parcels").encode({"id": 1})
     b'{"id":1}'
@@ -43,7 +52,7 @@ class Topic(Generic[V]):
         name: str,
         value: Any = Any,
         format: TopicFormat = "json",  # noqa: A002 - as Kafka users call it
-        schema: Mapping[str, Any] | None = None,
+        schema: Mapping[str, Any] | bytes | Descriptors | None = None,
     ) -> None:
         if not _TOPIC.match(str(name)) or name in (".", ".."):
             raise TopicError(
@@ -52,16 +61,26 @@ class Topic(Generic[V]):
         if format not in get_args(TopicFormat):
             raise TopicError(f"topic {name!r}: format= is 'json', 'avro' or 'protobuf', not {format!r}")
         self.name = name
-        self.value = value
         self.format = format
         #: The media type of a value.
         self.content = _CONTENT[format]
+        #: The Avro schema as a dict, and its fingerprint; None and empty for others.
+        self.schema = None
         try:
-            self._write = _write_of(name, value, format)
-            #: The Avro schema as a dict, and its fingerprint; None and empty for others.
-            self.schema = _schema_of(name, value, format, schema)
+            if format == "protobuf":
+                self.value = message_class(value, schema)
+                self._write = writer_of(self.value, by_name=schema is not None)
+            else:
+                self.value = value
+                self._write = write_untyped if value is Any else Codecs().of(value).write
+                self.schema = _schema_of(name, value, format, schema)
+        except NoMessageError as error:
+            raise TopicError(f"topic {name!r}: for format='protobuf' {error}") from None
         except (NoCodecError, NoAvroError) as error:
-            raise TopicError(f"topic {name!r}: values of {value!r} cannot be written: {error}") from None
+            hint = "; say format='protobuf'" if hasattr(value, "DESCRIPTOR") else ""
+            raise TopicError(
+                f"topic {name!r}: values of {value!r} cannot be written: {error}{hint}"
+            ) from None
         try:
             parsed: tuple[Any, str] = (None, "") if self.schema is None else _parsed(self.schema)
         except Exception as error:
@@ -83,26 +102,14 @@ class Topic(Generic[V]):
         return body.getvalue()
 
 
-def _write_of(name: str, value: Any, format: TopicFormat) -> Write:  # noqa: A002 - as Kafka users call it
-    if format != "protobuf":
-        return write_untyped if value is Any else Codecs().of(value).write
-    if not hasattr(value, "DESCRIPTOR") or not hasattr(value, "SerializeToString"):
-        text = "value= is a class of messages that protoc has generated"
-        raise TopicError(f"topic {name!r}: for format='protobuf' {text}, not {value!r}")
-
-    def write(message: Any) -> bytes:
-        if not isinstance(message, value):
-            raise TypeError(f"it is {type(message).__name__}, not {value.__name__}")
-        return bytes(message.SerializeToString(deterministic=True))
-
-    return write
-
-
-def _schema_of(name: str, value: Any, format: TopicFormat, schema: Mapping[str, Any] | None) -> Any:  # noqa: A002 - see above
+def _schema_of(name: str, value: Any, format: TopicFormat, schema: object) -> Any:  # noqa: A002 - see above
     if format == "avro":
+        if schema is not None and not isinstance(schema, Mapping):
+            raise TopicError(f"topic {name!r}: for format='avro' schema= is a dict, not {schema!r:.100}")
         return avro_schema(name, value) if schema is None else dict(schema)
     if schema is not None:
-        raise TopicError(f"topic {name!r}: schema= is that of Avro, and its values are {format}")
+        text = "schema= is that of Avro or Protobuf"
+        raise TopicError(f"topic {name!r}: {text}, and its values are {format}")
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -33,6 +34,8 @@ class Clients:
         self.acknowledged: list[Sent] = []
         #: What they have sent that makes no sense, as (topic, key, value).
         self.garbage: set[tuple[str, bytes | None, bytes | None]] = set()
+        #: By key of a run: its start was acknowledged.
+        self._started: dict[bytes | None, asyncio.Event] = defaultdict(asyncio.Event)
 
     @property
     def are_done(self) -> bool:
@@ -78,6 +81,8 @@ class Clients:
             message = Outgoing(sent.topic, partition, sent.key, sent.value)
             await retry_transient(lambda m=message: publisher.publish([(m, None)]), "send")  # type: ignore[misc]
             self.acknowledged.append(sent)
+            if sent.is_start:
+                self._started[sent.key].set()
             acknowledged = self._weather.loop.time()
 
     async def _has_come(self, sent: Sent) -> bool:
@@ -86,6 +91,9 @@ class Clients:
             return True
         run = (sent.key or b"").decode()
         root = run.partition("/")[0]
+        if sent.once == "started":
+            await self._started[sent.key].wait()
+            return True
         is_it_time = {"begun": self._has_begun, "ended": self._has_ended}[sent.once]
         return await self._until(
             lambda: is_it_time(run), lambda: run != root and self._is_too_late(run, root)

@@ -374,10 +374,13 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def violations(world: World) -> list[str]:
-    """Return the violations in a settled world, with invariants."""
+def violations(world: World, outcomes: Counter[str] | None = None) -> list[str]:
+    """Return the violations in a settled world, with invariants; count what messages came to."""
     oracle = Oracle(world.partitions, world.graph)
     oracle.fold_all(world.broker, world.lives)
+    if outcomes is not None:
+        for judged in oracle.judged.values():
+            outcomes[f"{type(judged.message).__name__} {judged.outcome.name.lower()}"] += 1
     return [f"{check.__name__}: {text}" for check in CHECKS for text in check(world, oracle)]
 
 

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -134,7 +135,16 @@ class World(Deployment):
 
     def begin(self, plan: Plan) -> None:
         """Let clients work through a plan, and somebody decide about what is held."""
+        for at, role in plan.falls:
+            self.weather.later(max(0.0, at - self.loop.time()), partial(self._fall, role))
         self.clients.begin(plan, self.reviewer.work())
+
+    def _fall(self, role: str) -> None:
+        """Kill all processes of a role; others follow."""
+        for slot in self.slots:
+            if slot.role == role:
+                self.weather.hits[f"fall of a {role}"] += 1
+                self.crash(slot)
 
     @property
     def is_idle(self) -> bool:

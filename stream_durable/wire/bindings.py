@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Protocol, assert_never
 
 from stream_durable.core.bindings import Binding, BoundAnswer, BoundEvent, BoundSignal, BoundStart
-from stream_durable.core.definition.schema import Schema, misfit
+from stream_durable.core.definition.fitting import misfits
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import clipped
 from stream_durable.core.triggers import id_at, mapped, matches, text_at
@@ -103,7 +103,7 @@ def _trace(headers: dict[str, str]) -> str | None:
 
 
 def _check(schema: Any, value: Any) -> None:
-    if found := misfit(Schema(schema), value):
+    if found := misfits(schema, value):
         said = [f"{each.field}: {each.text}" if each.field else each.text for each in found]
         text = "; ".join(said[:_PROBLEMS_SHOWN])
         raise RejectedError("invalid_value", f"the value does not fit the declared type: {text}")

@@ -6,6 +6,7 @@ from secrets import token_hex
 from typing import Any
 
 import pytest
+from protobufs import message_class
 from pydantic import BaseModel
 from waiting import eventually
 
@@ -41,24 +42,26 @@ def runs(engine: Engine) -> set[str]:
     return {run.id for run in engine.runs}
 
 
-@pytest.mark.parametrize("written", ["json", "avro"])
+@pytest.mark.parametrize("written", ["json", "avro", "protobuf"])
 async def test_records_start_runs_once_through_pauses_repeats_and_replays(
     engine: Engine, written: Any
 ) -> None:
-    topic = Topic(f"orders-{token_hex(4)}", Order, written)
-    await engine.deliver(topic, Order(id="before"))
+    made: Any = message_class() if written == "protobuf" else Order
+    topic = Topic(f"orders-{token_hex(4)}", made, written)
+    taken = {"id": "id"} if written == "protobuf" else ""
+    await engine.deliver(topic, made(id="before"))
     await engine.advance("1s")
-    await engine.deploy_app(shop(topic))
-    await engine.deliver(topic, Order(id="a"), key="k")
+    await engine.deploy_app(shop(topic, input=taken))
+    await engine.deliver(topic, made(id="a"), key="k")
     await engine.deliver(topic, b"\xff", key="k")
-    await engine.deliver(topic, Order(id="b"), key="k")
+    await engine.deliver(topic, made(id="b"), key="k")
     await engine.until_idle()
     assert runs(engine) == {"a", "b"}
     state = await engine.binding("orders")
     assert (state.lag, state.bad_records, state.trouble, state.stopped) == (0, 1, "", "")
 
     await engine.pause_binding("orders", "enough")
-    await engine.deliver(topic, Order(id="c"), key="k")
+    await engine.deliver(topic, made(id="c"), key="k")
     await engine.until_idle()
     assert runs(engine) == {"a", "b"} and (await engine.binding("orders")).lag == 1
     await engine.resume_binding("orders")

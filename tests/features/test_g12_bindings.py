@@ -428,34 +428,3 @@ async def test_since_a_moment_counts_where_nothing_was_read(engine: Engine) -> N
     await engine.deliver("orders", {"id": "o2"})
     state = await engine.binding("orders:order")
     assert state.partitions[0].position == 2 and runs(engine).keys() == {"o1", "o2"}
-
-
-def message_class() -> Any:
-    """Return what protoc would generate for a message of an id, a country and a number."""
-    from google.protobuf import descriptor_pb2, descriptor_pool
-    from google.protobuf.message_factory import GetMessageClass
-
-    file = descriptor_pb2.FileDescriptorProto(name="order.proto", package="shop", syntax="proto3")
-    message = file.message_type.add(name="OrderPlaced")
-    for number, (name, kind) in enumerate((("id", 9), ("country", 9), ("total", 3)), 1):
-        message.field.add(name=name, number=number, type=kind, label=1)
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return GetMessageClass(pool.FindMessageTypeByName("shop.OrderPlaced"))
-
-
-async def test_protobuf_is_read_by_its_descriptors_framed_and_bare(engine: Engine) -> None:
-    kind = message_class()
-    topic = Topic("proto.orders", kind, "protobuf")
-    paths = {"id": "id", "country": "country"}
-    await engine.deploy_app(shop(topic, id="id", input=paths, name="proto"))
-    await engine.deliver(topic, kind(id="o1", country="AT", total=7))
-    frame = b"\x00\x00\x00\x00\x09"
-    await engine.deliver(topic, frame + b"\x00" + kind(id="o2", country="FR").SerializeToString())
-    await engine.deliver(topic, frame + b"\x02\x00" + kind(id="o3").SerializeToString())
-    await engine.deliver(topic, b"\x0a\xffgarbage")
-
-    assert {run.id: run.output for run in engine.runs} == {
-        "o1": "o1 from AT", "o2": "o2 from FR", "o3": "o3 from ",
-    }  # fmt: skip
-    assert (await engine.binding("proto")).bad_records == 1

@@ -1,6 +1,7 @@
 """Whole deployments on virtual time, one for each seed: bad weather, good weather, all invariants.
 
-More of it, as much as one likes: `python -m stream_durable.simulation --seeds 10000`.
+More of it, as much as one likes: `python -m stream_durable.simulation --seeds 10000`, and of one class of
+interleavings with `--only CLASS`.
 """
 
 import os
@@ -9,10 +10,11 @@ import sys
 from collections import Counter
 
 import pytest
-from budget import SEEDS_OF_A_TEST, SEEDS_WITH_FAULTS, SEEDS_WITHOUT_FAULTS
+from budget import SEEDS_OF_A_CLASS, SEEDS_OF_A_TEST, SEEDS_WITH_FAULTS, SEEDS_WITHOUT_FAULTS
 
 from stream_durable.memory.weather import Faults
 from stream_durable.simulation.trial import Trial, simulate
+from stream_durable.simulation.workload import CLASSES
 
 #: Parts of what a fault that hit is called.
 EVERYTHING = (
@@ -70,6 +72,17 @@ def test_without_faults_nothing_is_repeated_and_nothing_done_in_vain(first: int)
 
         assert not trial.violations, trial.report()
         assert not trial.hits
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_every_invariant_holds_in_each_class_of_interleavings(kind: str) -> None:
+    trials = [simulate(seed, kind=kind) for seed in range(20_000, 20_000 + SEEDS_OF_A_CLASS)]
+
+    broken = [trial.report() for trial in trials if trial.violations]
+    assert not broken, "\n".join(broken)
+    came = sum((trial.outcomes for trial in trials), Counter())
+    missing = [what for what in CLASSES[kind].comes if not any(what in each for each in came)]
+    assert not missing, f"{missing} never came about: {came}"
 
 
 def test_a_seed_is_the_same_world_in_every_process() -> None:

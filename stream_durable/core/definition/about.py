@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from stream_durable.core.definition.schema import Misfit, Schema, misfit
+from stream_durable.core.definition.fitting import misfits
+from stream_durable.core.definition.schema import Misfit
 from stream_durable.core.errors import RejectedError
 
 #: The header of a definition's record with the descriptions.
@@ -82,7 +83,7 @@ def _refusal(schema: Any, data: bytes, what: str, code: str = "invalid_input") -
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError):
         return RejectedError(code, f"{what} is no JSON")
-    found = misfit(Schema(schema), value)
+    found = misfits(schema, value)
     return RejectedError(code, f"{what} does not fit: {_shown(found)}") if found else None
 
 

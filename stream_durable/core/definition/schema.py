@@ -238,17 +238,20 @@ def _bounds(kind: Kind, value: Any) -> Iterator[Misfit]:
             yield Misfit("", f"String should have at least {least} characters")
         if isinstance(most, int) and len(value.strip()) > most:
             yield Misfit("", f"String should have at most {most} characters")
-        if isinstance(pattern, str) and not (_matches(pattern, value) or _matches(pattern, value.strip())):
+        if isinstance(pattern, str) and not (
+            matches_pattern(pattern, value) or matches_pattern(pattern, value.strip())
+        ):
             yield Misfit("", "String should match the pattern that is declared for it")
     elif isinstance(value, int | float) and not isinstance(value, bool) and kind.name in _NUMBERS:
-        for keyword, (word, holds) in _LIMITS.items():
+        for keyword, (word, holds) in LIMITS.items():
             limit = kind.get(keyword)
             if isinstance(limit, int | float) and not holds(value, limit):
                 yield Misfit("", f"Input should be {word} {limit}")
 
 
 _NUMBERS = ("integer", "number")
-_LIMITS: dict[str, tuple[str, Any]] = {
+#: By keyword: what is said of a number outside, and what holds inside.
+LIMITS: dict[str, tuple[str, Any]] = {
     "minimum": ("greater than or equal to", lambda value, limit: value >= limit),
     "maximum": ("less than or equal to", lambda value, limit: value <= limit),
     "exclusiveMinimum": ("greater than", lambda value, limit: value > limit),
@@ -339,7 +342,8 @@ def _type_of_values(node: Mapping[str, Any]) -> str | None:
 _TYPES: dict[type, str] = {str: "string", int: "integer", bool: "boolean", type(None): "null"}
 
 
-def _matches(pattern: str, text: str) -> bool:
+def matches_pattern(pattern: str, text: str) -> bool:
+    """Return whether a text contains a pattern; a pattern of another dialect counts as contained."""
     compiled = _compiled(pattern)
     return compiled is None or compiled.search(text) is not None
 

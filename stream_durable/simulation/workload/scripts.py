@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any, Final
 
-import msgspec
 from msgspec import Raw
 
 from stream_durable.core.failure import Failure
@@ -36,7 +35,6 @@ from stream_durable.core.messages import (
     SkipStep,
     StartRun,
 )
-from stream_durable.core.moments import moment
 from stream_durable.memory.deployment import QUEUE
 from stream_durable.memory.ports import VirtualClock
 from stream_durable.sdk.app import App
@@ -53,6 +51,7 @@ from stream_durable.simulation.workload import (
     undoing,
 )
 from stream_durable.simulation.workload.plan import Plan, Sent, message
+from stream_durable.simulation.workload.sending import published, start_of
 from stream_durable.wire.events import deferred, with_signal
 from stream_durable.wire.inbox import encode
 from stream_durable.wire.topics import COMMANDS, INBOX
@@ -100,12 +99,12 @@ def drawn(
             plan.scripts.append(list(_to_child(rng, app, run, at, rng.choice(_CHILDREN[name]))))
     for _ in range(rng.choice((0, 0, 1, 3))):
         at = rng.uniform(0.0, seconds)
-        plan.scripts.append([message(at, _published("shared", f"g{rng.randrange(2)}", rng, ttl_ms=4_000))])
+        plan.scripts.append([message(at, published("shared", f"g{rng.randrange(2)}", rng, ttl_ms=4_000))])
     for number in range(rng.choice((0, 0, 2, 5))):
         plan.scripts.append(list(_planned(rng, plan, number, seconds)))
     if "taking" in order:
         for _ in range(rng.randrange(9)):
-            parcel = _published("job", f"g{rng.randrange(2)}", rng, ttl_ms=rng.choice((0, 500, 6_000)))
+            parcel = published("job", f"g{rng.randrange(2)}", rng, ttl_ms=rng.choice((0, 500, 6_000)))
             at = rng.uniform(0.0, seconds + 3.0)
             plan.scripts.append([message(at, parcel)] * rng.choice((1, 1, 2)))
     for number in range(rng.choice((0, 2, 6, 15))):
@@ -152,10 +151,10 @@ def _script(  # noqa: C901 - a line for each kind
     rng: Random, app: App, name: str, run: str, at: float, meddling: float
 ) -> Iterator[Sent]:
     """Return the messages about a run, in order."""
-    start = _start(rng, app, name, run, at)
+    start = start_of(rng, app, name, run, at)
     early = rng.random() < 0.4
     if early and name in _PAID:
-        yield message(at, _published("payment", run, rng))
+        yield message(at, published("payment", run, rng))
     if name in _TOLD and rng.random() < 0.4:
         ttl_ms = rng.choice((None, None, 0, 600))
         start = with_signal(start, rng.choice(("go", "yes", "other")), Raw(b'{"n":2}'), ttl_ms=ttl_ms)
@@ -167,11 +166,11 @@ def _script(  # noqa: C901 - a line for each kind
     if name in _OWN:
         yield from _OWN[name](rng, run, at)
     if name in _PAID and not early and rng.random() < 0.7:
-        yield message(at + rng.uniform(0.0, 3.0), _published("payment", run, rng))
+        yield message(at + rng.uniform(0.0, 3.0), published("payment", run, rng))
     if name == "renewed":
-        yield message(at + rng.uniform(1.0, 9.0), _published("payment", run, rng, ttl_ms=3_600_000))
+        yield message(at + rng.uniform(1.0, 9.0), published("payment", run, rng, ttl_ms=3_600_000))
     if name == "events" and rng.random() < 0.6:
-        yield message(at + rng.uniform(0.0, 4.0), _published("sight", run, rng))
+        yield message(at + rng.uniform(0.0, 4.0), published("sight", run, rng))
     ordered = list(_ordered(rng, app, name, run, at, meddling))
     yield from ordered
     # A pause that came too late is forgotten; its repeat must not meet the run that is made anew.
@@ -192,30 +191,6 @@ def _to_child(rng: Random, app: App, run: str, at: float, child: tuple[str, str]
         yield message(at + rng.uniform(0.1, 2.0), ResumeRun(key=key, id=f"resume {key}"), once="begun")
     else:
         yield message(at, _retry(rng, app, name, key, "again"), once="ended")
-
-
-def _start(rng: Random, app: App, name: str, run: str, at: float) -> StartRun:
-    given = {
-        "id": run,
-        "group": f"g{rng.randrange(2)}",
-        "trouble": rng.choice((0.0, 0.0, 0.1, 0.3, 0.6)),
-        "kind": rng.choice("abc"),
-        "items": [{"n": rng.randrange(4)} for _ in range(rng.choice((0, 1, 2, 3, 6)))],
-        "rounds": rng.randint(1, 4),
-        "wake": moment(VirtualClock.EPOCH_MS + int(at * 1_000) + 3_500).isoformat(),
-    }
-    start = StartRun(
-        key=run, id=f"start {run}", workflow=name, fingerprint=app.workflows[name].fingerprint,
-        input=Raw(msgspec.json.encode(given)), tags=("simulated",) if rng.random() < 0.3 else (),
-    )  # fmt: skip
-    if rng.random() < 0.1:
-        start.at = VirtualClock.EPOCH_MS + int((at + rng.uniform(0.0, 3.0)) * 1_000)
-    if rng.random() < 0.2:
-        start.priority = rng.randint(-5, 5)
-        start.metadata = Raw(b'{"by":"somebody"}')
-    if rng.random() < 0.1:
-        start.timeout_ms = rng.randint(200, 6_000)
-    return start
 
 
 def _signalled(rng: Random, run: str, at: float) -> Iterator[Sent]:
@@ -351,12 +326,6 @@ def _any_step(rng: Random, app: App, name: str) -> str:
     definition = app.workflows[name].definition()
     step = rng.choice(definition.nodes).name
     return f"{step}[{rng.randrange(3)}]" if rng.random() < 0.15 else step
-
-
-def _published(event: str, key: str, rng: Random, ttl_ms: int = 6_000) -> EventPublished:
-    number = rng.randrange(1 << 30)
-    data = Raw(msgspec.json.encode({"event": number}))
-    return EventPublished(key=channel_id(event, key), id=f"{event}-{number}", data=data, ttl_ms=ttl_ms)
 
 
 def _garbage(rng: Random, plan: Plan, number: int, at: float, partitions: int) -> Sent:
