@@ -176,7 +176,7 @@ def _not_undone(run: Run) -> CompensationFailed:
     failed = sorted(
         (step.finished or 0, names[i], step)
         for i, step in run.steps.items()
-        if is_undo(names[i]) and step.status in (FAILED, CANCELLED)
+        if is_undo(names[i]) and step.status in (FAILED, CANCELLED) and not step.is_past
     )
     finished, name, step = failed[0]
     failure = step.failure or Failure(step.status)
@@ -184,6 +184,11 @@ def _not_undone(run: Run) -> CompensationFailed:
         since=moment(finished or run.ended), compensation=name, failure=failure.code,
         message=failure.message, count=len(failed),
     )  # fmt: skip
+
+
+def _is_to_be_undone(run: Run, name: str) -> bool:
+    undo = run.steps.get(run.graph.index.get(name, -1))
+    return undo is None or undo.status == PENDING or undo.is_past
 
 
 def _ending(seen: Snapshot, at: Times) -> Reason:
@@ -208,7 +213,7 @@ def _ending(seen: Snapshot, at: Times) -> Reason:
     if run.status != COMPENSATING:
         return Ending(since=since, by=by, reason=reason, failure=code, now=now)
     left = sum(
-        step.status == COMPLETED and undo_name(run.graph.names[i]) not in run.graph.index
+        step.status == COMPLETED and _is_to_be_undone(run, undo_name(run.graph.names[i]))
         and run.graph.helper_node(undo_name(run.graph.names[i])) is not None
         for i, step in run.steps.items()
         if not run.graph.is_helper(i)

@@ -53,7 +53,8 @@ def accept(run: Run, name: str, why: Failure, now: int, out: Effects) -> None:
 
 def _failed(run: Run) -> list[str]:
     names = run.graph.names
-    return sorted(names[i] for i, s in run.steps.items() if s.status in NOT_DONE and is_undo(names[i]))
+    failed = (i for i, step in run.steps.items() if step.status in NOT_DONE and not step.is_past)
+    return sorted(names[i] for i in failed if is_undo(names[i]))
 
 
 def _reopen(run: Run, which: set[int], now: int, out: Effects) -> None:

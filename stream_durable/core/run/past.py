@@ -1,0 +1,31 @@
+"""Acts of people and other systems for earlier attempts of a wait, kept for the history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from stream_durable.core.run.from_outside import Act
+from stream_durable.core.run.state import Detail, Step
+
+#: The latest acts that a step keeps.
+ACTS_MAX: Final = 50
+
+
+def acts_of(step: Step, wait: str = "") -> tuple[Act, ...]:
+    """Return the acts for a step, in earlier attempts and the present attempt."""
+    detail = step.detail
+    if detail is None:
+        return ()
+    asked, outside = detail.asked, detail.outside
+    changes = () if asked is None else asked.changes
+    found = [Act(one.at, one.kind, one.by, one.said, wait) for one in changes]
+    found += [Act(sent.at, "came", sent.by, sent.name, wait) for sent in detail.sent if sent.at]
+    if outside is not None and outside.id:
+        found.append(Act(outside.at, "ended from outside", outside.by, "", wait))
+    return (*detail.past, *found)
+
+
+def keep(detail: Detail, acts: Iterable[Act]) -> None:
+    """Keep acts for earlier attempts with a step."""
+    detail.past = (*detail.past, *acts)[-ACTS_MAX:]
