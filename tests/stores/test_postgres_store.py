@@ -16,6 +16,7 @@ from stream_durable.core.run.attribute_rows import AttributeRow
 from stream_durable.core.run.question_rows import QuestionRow
 from stream_durable.core.run.rows import AttemptRow, RunChange, RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow
+from stream_durable.core.run.signal_wait_rows import SignalWaitRow
 from stream_durable.core.schedule.rows import FiringRow, ScheduleRow
 from stream_durable.ports import DeadRow, Share, TimerRow
 from stream_durable.postgres.migrate import migrate
@@ -58,6 +59,9 @@ SELDOM: dict[str, Callable[[Share], None]] = {
     "gate": lambda s: s.rows.of(GateRow).append(GateRow("bank", 0, b"{}")),
     "run_signal": lambda s: s.rows.of(SignalRow).append(SignalRow("r", 1, 0, "i", "go", b"1")),
     "question": lambda s: s.rows.of(QuestionRow).append(QuestionRow("r", "s", 0, 1, "w", "f", 1)),
+    "signal_wait": lambda s: s.rows.of(SignalWaitRow).append(
+        SignalWaitRow("r", "s/go", 0, 1, "w", "go", '["go"]')
+    ),
     "run_attribute": lambda s: s.rows.of(AttributeRow).append(AttributeRow("r", "a", 0, "w", "b1")),
     "later": lambda s: s.rows.of(LaterRow).append(LaterRow("event:c/k#e", 0, 10, 10, "", b"{}")),
     "schedule": lambda s: s.rows.of(ScheduleRow).append(ScheduleRow("nightly", 0, b"{}")),
@@ -74,6 +78,7 @@ RARE = {
     "backlog",
     "run_attribute",
     "question",
+    "signal_wait",
     "later",
     "schedule",
     "schedule_firing",
