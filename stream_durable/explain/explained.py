@@ -11,6 +11,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.names import is_undo, undo_name
 from stream_durable.core.run.entering import taker_of
 from stream_durable.core.run.explain import status_of
+from stream_durable.core.run.past import is_past
 from stream_durable.core.run.rows import phase
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import (
@@ -176,7 +177,7 @@ def _not_undone(run: Run) -> CompensationFailed:
     failed = sorted(
         (step.finished or 0, names[i], step)
         for i, step in run.steps.items()
-        if is_undo(names[i]) and step.status in (FAILED, CANCELLED) and not step.is_past
+        if is_undo(names[i]) and step.status in (FAILED, CANCELLED) and not is_past(step)
     )
     finished, name, step = failed[0]
     failure = step.failure or Failure(step.status)
@@ -188,7 +189,7 @@ def _not_undone(run: Run) -> CompensationFailed:
 
 def _is_to_be_undone(run: Run, name: str) -> bool:
     undo = run.steps.get(run.graph.index.get(name, -1))
-    return undo is None or undo.status == PENDING or undo.is_past
+    return undo is None or undo.status == PENDING or is_past(undo)
 
 
 def _ending(seen: Snapshot, at: Times) -> Reason:

@@ -26,6 +26,7 @@ from stream_durable.core.run.explain import causes, status_of
 from stream_durable.core.run.from_outside import Asked
 from stream_durable.core.run.groups import window
 from stream_durable.core.run.inside import first_of, open_waits
+from stream_durable.core.run.past import is_past
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.waiting import cause_of_wait
 from stream_durable.core.status import (
@@ -73,7 +74,7 @@ def is_uncalled(run: Run, i: int) -> bool:
     is_helper = run.graph.is_helper(i) and not run.graph.is_beside(i) and run.graph.outer(i) < 0
     if not is_helper or step is None:
         return False
-    return step.status == PENDING or (step.is_past and run.ended is None)
+    return step.status == PENDING or (is_past(step) and run.ended is None)
 
 
 def _reason(seen: Snapshot, i: int, step: Step, found: tuple[Cause, ...], cause: Cause) -> Reason:

@@ -22,6 +22,7 @@ from stream_durable.core.run.children import cancel_started, tell_schedule
 from stream_durable.core.run.counters import recount
 from stream_durable.core.run.following import tell_followers, tell_parent
 from stream_durable.core.run.gating import leave_gate, leave_place
+from stream_durable.core.run.past import is_past
 from stream_durable.core.run.say import begun_step, say_run, say_step, set_due, set_run_due
 from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.run.values import run_output
@@ -313,7 +314,7 @@ def begin_undo(run: Run, i: int, now: int, out: Effects) -> None:
 def _was_tried(run: Run, name: str) -> bool:
     i = run.graph.index.get(name)
     step = None if i is None else run.steps.get(i)
-    return step is not None and step.status in STEP_ENDED and not step.is_past
+    return step is not None and step.status in STEP_ENDED and not is_past(step)
 
 
 def _cancelled_by_hand(run: Run) -> Failure | None:
@@ -339,7 +340,7 @@ def _outcome(run: Run, otherwise: str) -> str:
     if run.graph.has_compensation:
         for i, step in run.steps.items():
             name = run.graph.names[i]
-            if is_undo(name) and step.is_past:
+            if is_undo(name) and is_past(step):
                 continue
             if is_undo(name):
                 if step.status in NOT_DONE:

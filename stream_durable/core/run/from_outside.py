@@ -37,6 +37,8 @@ class Beside(msgspec.Struct, omit_defaults=True):
     data: OptionalRaw = None
     #: Of an event, its number in the channel.
     arrival: int = 0
+    #: Of an event, whether the channel was asked for the one after it.
+    is_acknowledged: bool = False
     #: Who sent it.
     by: str = ""
 

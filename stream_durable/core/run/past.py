@@ -1,4 +1,4 @@
-"""Acts of people and other systems for earlier attempts of a wait, kept for the history."""
+"""What stays of earlier attempts: results of helpers, and acts of people and other systems for waits."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from stream_durable.core.run.state import Detail, Step
 
 #: The latest acts that a step keeps.
 ACTS_MAX: Final = 50
+
+
+def is_past(helper: Step) -> bool:
+    """Return whether a helper was called in an earlier try, and keeps the result until the next call."""
+    return helper.detail is not None and helper.attempt < helper.detail.first
 
 
 def acts_of(step: Step, wait: str = "") -> tuple[Act, ...]:
