@@ -263,3 +263,32 @@ async def test_one_put_back_for_a_next_try_that_does_not_come_is_dropped(engine:
     assert (run.status, run.state.helpers["~ping.0"].status) == ("pending", "pending")
     await run.cancel()
     assert (run.status, run.state.helpers["~ping.0"].status) == ("cancelled", "cancelled")
+
+
+async def test_several_that_wait_at_once_are_made_again_in_their_order(engine: Engine) -> None:
+    flow = Workflow("order", restart=Retry(2, base="50s"))
+    flow.wait_signal("go")
+
+    @flow.step(after="go")
+    def pay(go: bool) -> None:  # noqa: FBT001 - what the signal says
+        if not go:
+            raise Fail("no", "not yet", retryable=False)
+
+    @flow.on_signal("ping", concurrency=2)
+    async def ping(ctx: Context, signal: int) -> None:
+        ctx.append("ponged", [signal, await ctx.wait_signal("pong")])
+
+    run = await engine.start(flow)
+    for n in range(4):
+        await engine.signal(run, "ping", n)
+    await engine.signal(run, "go", data=False)
+    await engine.advance("1s")
+    assert run.status == "pending"
+    engine.restart()
+    await engine.advance("2m")
+    for n in range(4):
+        await engine.signal(run, "pong", n)
+        await engine.until_idle()
+    await engine.signal(run, "go", data=True)
+    await engine.until_idle()
+    assert (run.status, run.context["ponged"]) == ("completed", [[n, n] for n in range(4)])
