@@ -54,12 +54,14 @@ def _reactions(run: Run) -> Iterator[BesideNode]:
 
 
 def _state(run: Run, node: BesideNode, counts: Mapping[str, int]) -> ReactionState:
-    found = [(call.number, i, step.status) for i, step, call in calls(run, node.name)]
-    waiting = sorted((number, i, status) for number, i, status in found if status not in STEP_ENDED)
+    found = [(call, i, step.status) for i, step, call in calls(run, node.name)]
+    waiting = sorted((each for each in found if each[2] not in STEP_ENDED), key=lambda each: each[0].number)
     under_way = next((i for _, i, status in waiting if status != PENDING), None)
     count = counts.get(beside_name(node.name))
-    if node.on == "signal":
-        count = None if count is None else count + len(waiting)
+    if count is not None:
+        # What the run has asked its channel beyond is counted there no more.
+        taken = max((call.arrival for call, _, _ in found if call.is_acknowledged), default=0)
+        count += sum(call.arrival <= taken for call, _, _ in waiting)
     if under_way is not None:
         why, step = causes(run, under_way), run.graph.names[under_way]
     else:

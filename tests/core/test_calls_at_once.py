@@ -21,23 +21,17 @@ def reading(concurrency: int) -> Play:
     return Play(signal("w"), beside=(reacting(event="paid", concurrency=concurrency),), input=b'{"id":"a"}')
 
 
-def give(play: Play, number: int) -> list[int]:
-    """Give an event, and return the numbers after which the channel is asked for the next."""
+def give(play: Play, number: int, more: int = 0) -> list[tuple[int, int]]:
+    """Give an event, and return beyond which ones the channel is asked for how many."""
     given = EventGiven(
-        key=RUN,
-        reaction="~on_paid",
-        id=f"e{number}",
-        data=Raw(b"1"),
-        ordinal=1,
-        number=number,
-        channel="c",
-        format=READS,
-    )
+        key=RUN, reaction="~on_paid", id=f"e{number}", data=Raw(b"1"), ordinal=1, number=number, channel="c",
+        more=more, format=READS,
+    )  # fmt: skip
     return asked_after(play.tell(given))
 
 
-def asked_after(said: Said) -> list[int]:
-    return [each.number for each in said.messages if isinstance(each, EventReacted)]
+def asked_after(said: Said) -> list[tuple[int, int]]:
+    return [(each.number, each.room) for each in said.messages if isinstance(each, EventReacted)]
 
 
 def test_so_many_calls_are_under_way_and_the_next_begins_when_any_of_them_ends() -> None:
@@ -99,26 +93,43 @@ def test_a_kept_signal_waits_for_the_step_of_a_call_that_goes_on_and_on() -> Non
     assert play.completed("~on_hit.0").asked == [("~on_hit.0", 2)]
 
 
-def test_an_event_is_asked_for_as_long_as_there_is_room() -> None:
-    play = reading(2)
-    assert give(play, 4) == [4]
+def test_events_are_asked_for_as_there_is_room() -> None:
+    play = reading(3)
+    assert give(play, 4) == [(4, 2)]
     assert play.last.asked == [("~on_paid.0", 1)]
-    assert give(play, 7) == []
-    assert play.last.asked == [("~on_paid.1", 1)]
+    assert give(play, 7, more=1) == []
+    assert give(play, 8) == []
+    assert play.last.asked == [("~on_paid.2", 1)]
     play.reload()
-    assert asked_after(play.completed("~on_paid.0")) == [7]
+    assert asked_after(play.completed("~on_paid.0")) == [(8, 1)]
     assert asked_after(play.completed("~on_paid.1")) == []
-    assert give(play, 9) == [9]
+    play.reload()
+    assert asked_after(play.completed("~on_paid.2")) == []
+    assert give(play, 9) == [(9, 2)]
 
 
-def test_an_event_that_is_given_again_is_asked_beyond_again_only_when_there_is_room() -> None:
+def test_events_that_are_given_again_are_asked_beyond_again_only_when_there_is_room() -> None:
     play = reading(2)
     give(play, 4)
-    assert give(play, 4) == [4]
+    assert give(play, 4) == [(4, 1)]
     give(play, 7)
     assert give(play, 7) == []
     play.completed("~on_paid.0")
-    assert give(play, 7) == [7]
+    assert give(play, 4, more=1) == []
+    assert give(play, 7) == [(7, 1)]
+
+
+def test_no_more_events_are_asked_for_than_have_a_step_of_their_own() -> None:
+    play = reading(3)
+    give(play, 1)
+    for number in range(2, SLOTS):
+        give(play, number)
+        play.completed(f"~on_paid.{number - 1}")
+    # The step of the first one, which goes on and on, would be the next but one.
+    assert asked_after(play.last) == []
+    assert give(play, SLOTS) == []
+    assert asked_after(play.completed(f"~on_paid.{SLOTS - 1}")) == []
+    assert asked_after(play.completed("~on_paid.0")) == [(SLOTS, 3)]
 
 
 def test_a_run_with_nothing_else_left_begins_no_more_calls() -> None:

@@ -112,10 +112,20 @@ def is_busy(run: Run, node: BesideNode, now: int) -> bool:
 
 
 def _has_room(run: Run, node: BesideNode) -> bool:
-    """Return whether the next call can be made at once: fewer are open than may be, and its step is free."""
-    if len(_open_of(run, node.name)) >= node.concurrency:
-        return False
-    step = run.steps.get(run.graph.index.get(_slot(node.name, _ring_of(run, node.name).next), -1))
+    """Return whether the next call can be made at once: there is a place, and the step is free."""
+    return len(_open_of(run, node.name)) < node.concurrency and _is_free(run, node, 0)
+
+
+def room_of(run: Run, node: BesideNode) -> int:
+    """Return how many calls can be made at once."""
+    most = node.concurrency - len(_open_of(run, node.name))
+    return next((ahead for ahead in range(most) if not _is_free(run, node, ahead)), max(0, most))
+
+
+def _is_free(run: Run, node: BesideNode, ahead: int) -> bool:
+    """Return whether the step of a call so far ahead of the next one is free."""
+    number = _ring_of(run, node.name).next + ahead
+    step = run.steps.get(run.graph.index.get(_slot(node.name, number), -1))
     return step is None or not _is_open(step)
 
 
@@ -238,15 +248,15 @@ def ended(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
 
 
 def ask_for_next(run: Run, node: BesideNode, out: Effects) -> None:
-    """Ask the channel of a reaction for the event after the last one, once and when there is room for it."""
+    """Ask the channel of a reaction for events after the last one, once, when there is room."""
     i = run.graph.index.get(_slot(node.name, _ring_of(run, node.name).next - 1), -1)
     step = run.steps.get(i)
     call = None if step is None or step.detail is None else step.detail.beside
-    if call is None or call.is_acknowledged or not _has_room(run, node):
+    if call is None or call.is_followed or call.is_acknowledged or not (room := room_of(run, node)):
         return
     call.is_acknowledged = True
     run.touched[i] = None
-    acknowledge(run, node, call.arrival, out)
+    acknowledge(run, node, call.arrival, room, out)
 
 
 def drop_waiting(run: Run) -> None:
