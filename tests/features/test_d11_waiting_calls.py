@@ -292,3 +292,35 @@ async def test_several_that_wait_at_once_are_made_again_in_their_order(engine: E
     await engine.signal(run, "go", data=True)
     await engine.until_idle()
     assert (run.status, run.context["ponged"]) == ("completed", [[n, n] for n in range(4)])
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+async def test_events_that_were_reacted_to_when_the_graph_fails_are_not_lost(
+    engine: Engine, concurrency: int
+) -> None:
+    flow = Workflow("order", restart=Retry(2, base="50s"))
+    flow.wait_signal("go")
+
+    @flow.step(after="go")
+    def pay(go: bool) -> None:  # noqa: FBT001 - what the signal says
+        if not go:
+            raise Fail("no", "not yet", retryable=False)
+
+    @flow.on_event("hit", key="input.id", concurrency=concurrency)
+    async def hit(ctx: Context, event: int) -> None:
+        ctx.append("hits", [event, await ctx.wait_signal("pong")])
+
+    run = await engine.start(flow, {"id": "k"})
+    for n in range(4):
+        await engine.publish("hit", key="k", data=n)
+    await engine.signal(run, "go", data=False)
+    await engine.advance("1s")
+    assert run.status == "pending"
+    engine.restart()
+    await engine.advance("2m")
+    for n in range(4):
+        await engine.signal(run, "pong", n)
+        await engine.until_idle()
+    await engine.signal(run, "go", data=True)
+    await engine.until_idle()
+    assert (run.status, run.context["hits"]) == ("completed", [[n, n] for n in range(4)])
