@@ -194,6 +194,7 @@ def _step(step: StepState) -> dict[str, Any]:
             {"id": one.id, "topic": one.topic, "code": one.code, "reason": one.reason} for one in step.refused
         ],
         "sent": [one._asdict() for one in step.sent],
+        "past": [one._asdict() for one in step.past],
         "output": step.output,
     }
 

@@ -12,8 +12,9 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.format import TOKENS
 from stream_durable.core.messages import CompleteStep, FailStep, HeartbeatStep
 from stream_durable.core.run.naming import no_such_wait
+from stream_durable.core.run.outside import has_not_begun
 from stream_durable.core.run.state import Run, Step
-from stream_durable.core.status import HELD, PENDING, STEP_ENDED
+from stream_durable.core.status import HELD, STEP_ENDED
 from stream_durable.sdk.answers import Fail, failure_from
 
 #: The code of a failure given as a text.
@@ -69,7 +70,7 @@ def _expected(run: Run, name: str, attempt: int) -> int:
     what = f"step {name!r} of run {run.id!r}"
     if attempt > now:
         raise RejectedError("unknown_attempt", f"attempt {attempt} of {what} was never begun")
-    if run.ended is None and run.status == PENDING:
+    if run.ended is None and has_not_begun(run):
         raise RejectedError("not_begun", f"run {run.id!r} has not begun: wait until it has")
     if 0 < attempt < now:
         text = f"{what} has begun again since this token was made: use the token of attempt {now}"

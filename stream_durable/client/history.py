@@ -119,6 +119,8 @@ def _of_step(name: str, step: StepState, undo: StepState | None = None) -> Itera
         is_wait = step.worker is None and step.asked is None
         what = "asked" if step.asked is not None else "waiting" if is_wait else "started"
         yield Happening(step.started, what, name, step.worker or "")
+    for act in step.past:
+        yield Happening(act.at, act.what, act.wait, act.by, act.text)
     for change in () if step.asked is None else step.asked.changes:
         to = f"to {change.to} " if change.to else ""
         yield Happening(change.at, change.kind, name, change.by, f"{to}{change.comment}".strip())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -101,8 +102,10 @@ async def open_waits(
         steps = await _steps(edge, signal)
         left = limit - len(found)
         rest = await _of_signals(edge, steps, workflow, place, left + 1)
+        rest += await _inside(edge, signal, workflow, place, left + 1)
+        rest.sort(key=itemgetter(0, 1, 2))
         names = {step[:2]: name for step, name in steps.items()}
-        found += [_signal_wait(wait, names[wait.fingerprint, wait.wait]) for wait in rest[:left]]
+        found += [_signal_wait(wait, wait.name or names[wait.fingerprint, wait.wait]) for wait in rest[:left]]
         if len(rest) > left:
             return WaitList(found, _cursor(("signal", *rest[left - 1][:3]) if left else last))
     return WaitList(found, None)
@@ -153,6 +156,13 @@ async def _of_signals(
     return await edge.ask(
         lambda: views.signal_waits(list(steps), workflow, after=after, limit=limit), "list waits"
     )
+
+
+async def _inside(
+    edge: Edge, signal: str | None, workflow: str | None, place: list[Any], limit: int
+) -> list[SignalWait]:
+    views, after = edge.ports.views, tuple(place) or _NO_RUN
+    return await edge.ask(lambda: views.inner_waits(signal, workflow, after=after, limit=limit), "list waits")
 
 
 async def _steps(edge: Edge, signal: str | None) -> dict[SignalStep, str]:

@@ -1,4 +1,4 @@
-"""Decisions about held steps, as the state of a run shows them."""
+"""Decisions about held steps, and acts for earlier attempts, as in the state of a run."""
 
 from __future__ import annotations
 
@@ -28,6 +28,20 @@ class Review(NamedTuple):
     failure: Failure | None
 
 
+class Act(NamedTuple):
+    """What a person or another system did for an earlier attempt of a wait."""
+
+    #: The wait, by its whole name.
+    wait: str
+    at: datetime
+    #: Such as `answered`, `claimed`, `came` or `ended from outside`.
+    what: str
+    #: Who did it.
+    by: str
+    #: A comment, or the name of a signal or event.
+    text: str
+
+
 def reviews_of(name: str, step: Step) -> tuple[Review, ...]:
     """Return all decisions about a step, oldest first."""
     return tuple(
@@ -37,3 +51,11 @@ def reviews_of(name: str, step: Step) -> tuple[Review, ...]:
         )
         for one in (() if step.detail is None else step.detail.reviews)
     )  # fmt: skip
+
+
+def acts_of(name: str, step: Step) -> tuple[Act, ...]:
+    """Return the acts for earlier attempts of a wait, or for waits inside a step, oldest first."""
+    return tuple(
+        Act(one.wait or name, moment(one.at), one.what, one.by, one.text)
+        for one in (() if step.detail is None else step.detail.past)
+    )

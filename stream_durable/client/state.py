@@ -11,7 +11,7 @@ import msgspec
 from stream_durable.client.changing import Changed, changes_of
 from stream_durable.client.questions import Question, question_of
 from stream_durable.client.reactions import ReactionState, behind, reaction_states
-from stream_durable.client.reviews import Review, reviews_of
+from stream_durable.client.reviews import Act, Review, acts_of, reviews_of
 from stream_durable.client.waiting import WaitsFor, waits_for
 from stream_durable.core.attributes import value_of
 from stream_durable.core.definition.graph import Graph
@@ -107,6 +107,9 @@ class StepState(NamedTuple):
     expected: datetime | None = None
     #: Since when that is missed; it stays after the end.
     overdue_since: datetime | None = None
+    #: What people and other systems did for earlier attempts of a wait, and inside of those of a step; the
+    #: latest 50.
+    past: tuple[Act, ...] = ()
 
 
 class Request(NamedTuple):
@@ -334,6 +337,7 @@ def _plain(name: str, step: Step) -> StepState:
         reviews=reviews_of(name, step),
         expected=moment(detail.expected or None),
         overdue_since=moment(detail.overdue_since or None),
+        past=acts_of(name, step),
     )
 
 

@@ -32,7 +32,7 @@ _WORDS: Final = {
     "next child": "the time of the next run of {name}",
     "members": "{about} members",
     "review": "a person's review, for it has failed: {about}",
-    "call": "the end of the call before",
+    "call": "the {about}",
     "place": "one of the {about} places that the workflow has for steps of one run",
 }
 

@@ -59,6 +59,7 @@ from stream_durable.core.run import (
 from stream_durable.core.run import rows as run_rows
 from stream_durable.core.run.attribute_rows import AttributeRow
 from stream_durable.core.run.question_rows import QuestionRow
+from stream_durable.core.run.signal_wait_rows import SignalWaitRow
 from stream_durable.core.run.state import Run
 from stream_durable.core.schedule import fold as schedule_fold
 from stream_durable.core.schedule import rows as schedule_rows
@@ -171,8 +172,8 @@ def _kind(kind: Kind) -> EntityKind:
 
 ENTITIES: Mapping[Kind, EntityKind] = {kind: _kind(kind) for kind in KINDS}
 TABLES: tuple[Table, ...] = tuple(table for kind in ENTITIES.values() for table in kind.tables)
-#: Rows of every batch, of few, and of those with questions, messages for later, schedules, lost events or
-#: keys that take turns, attributes or admissions, as the statement has them.
+#: Rows of every batch, of few, and of those with questions, messages for later, schedules, lost events,
+#: keys that take turns, attributes, admissions or signal waits inside steps, as the statement has them.
 USUAL_ROWS = (run_rows.RunRow, run_rows.RunChange, run_rows.StepRow)
 RARE_ROWS = (
     QuestionRow,
@@ -184,6 +185,7 @@ RARE_ROWS = (
     AttributeRow,
     admission_rows.AdmissionRow,
     admission_rows.MemberRow,
+    SignalWaitRow,
 )
 SELDOM_ROWS: tuple[type[Any], ...] = tuple(
     table.row for table in TABLES if table.row not in (*USUAL_ROWS, *RARE_ROWS)

@@ -11,6 +11,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.names import is_undo, undo_name
 from stream_durable.core.run.entering import taker_of
 from stream_durable.core.run.explain import status_of
+from stream_durable.core.run.past import is_past
 from stream_durable.core.run.rows import phase
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import (
@@ -176,7 +177,7 @@ def _not_undone(run: Run) -> CompensationFailed:
     failed = sorted(
         (step.finished or 0, names[i], step)
         for i, step in run.steps.items()
-        if is_undo(names[i]) and step.status in (FAILED, CANCELLED)
+        if is_undo(names[i]) and step.status in (FAILED, CANCELLED) and not is_past(step)
     )
     finished, name, step = failed[0]
     failure = step.failure or Failure(step.status)
@@ -184,6 +185,11 @@ def _not_undone(run: Run) -> CompensationFailed:
         since=moment(finished or run.ended), compensation=name, failure=failure.code,
         message=failure.message, count=len(failed),
     )  # fmt: skip
+
+
+def _is_to_be_undone(run: Run, name: str) -> bool:
+    undo = run.steps.get(run.graph.index.get(name, -1))
+    return undo is None or undo.status == PENDING or is_past(undo)
 
 
 def _ending(seen: Snapshot, at: Times) -> Reason:
@@ -208,7 +214,7 @@ def _ending(seen: Snapshot, at: Times) -> Reason:
     if run.status != COMPENSATING:
         return Ending(since=since, by=by, reason=reason, failure=code, now=now)
     left = sum(
-        step.status == COMPLETED and undo_name(run.graph.names[i]) not in run.graph.index
+        step.status == COMPLETED and _is_to_be_undone(run, undo_name(run.graph.names[i]))
         and run.graph.helper_node(undo_name(run.graph.names[i])) is not None
         for i, step in run.steps.items()
         if not run.graph.is_helper(i)

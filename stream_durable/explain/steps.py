@@ -19,13 +19,14 @@ from stream_durable.core.gate.state import gate_id
 from stream_durable.core.lanes import is_first
 from stream_durable.core.names import undo_name
 from stream_durable.core.run.attempts import NOT_CARRIED
-from stream_durable.core.run.cause import Cause
+from stream_durable.core.run.cause import NEXT_TRY, Cause
 from stream_durable.core.run.entering import is_waiting
 from stream_durable.core.run.explain import before_run as cause_of_run
 from stream_durable.core.run.explain import causes, status_of
 from stream_durable.core.run.from_outside import Asked
 from stream_durable.core.run.groups import window
 from stream_durable.core.run.inside import first_of, open_waits
+from stream_durable.core.run.past import is_past
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.waiting import cause_of_wait
 from stream_durable.core.status import (
@@ -52,6 +53,8 @@ def step_reason(seen: Snapshot, i: int) -> Reason:
     """Return the reason of a step."""
     run = seen.run
     step, status = run.steps.get(i), status_of(run, i)
+    if is_uncalled(run, i):
+        return partition_trouble(seen) or waiting.NotCalled()
     if status in STEP_ENDED:
         return _ended(run, i, step, status)
     trouble = partition_trouble(seen)
@@ -61,8 +64,6 @@ def step_reason(seen: Snapshot, i: int) -> Reason:
     if inside:
         _, held, node = inside[0]
         return _wait(seen, held, node, is_inside=True, others=len(inside) - 1)
-    if is_uncalled(run, i):
-        return waiting.NotCalled()
     found = causes(run, i)
     return _reason(seen, i, step or Step(), found, found[0])
 
@@ -71,7 +72,9 @@ def is_uncalled(run: Run, i: int) -> bool:
     """Return whether a step is a hook or a compensation of an earlier try, without a call now."""
     step = run.steps.get(i)
     is_helper = run.graph.is_helper(i) and not run.graph.is_beside(i) and run.graph.outer(i) < 0
-    return is_helper and step is not None and step.status == PENDING
+    if not is_helper or step is None:
+        return False
+    return step.status == PENDING or (is_past(step) and run.ended is None)
 
 
 def _reason(seen: Snapshot, i: int, step: Step, found: tuple[Cause, ...], cause: Cause) -> Reason:
@@ -111,7 +114,7 @@ def _before(run: Run, i: int, found: tuple[Cause, ...], cause: Cause) -> Reason:
         case "branch":
             return waiting.Choice(branch=cause.name)
         case "call":
-            return waiting.CallBefore()
+            return waiting.CallBefore(next_try=cause.about == NEXT_TRY)
         case "place":
             line = sorted(run.line or ())
             return waiting.RunPlace(places=graph.limit or 0, before=sum(j < i for j in line))

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
+from stream_durable.core.run.cause import CALL_BEFORE, NEXT_TRY
 from stream_durable.explain.phrases import Times, attempt_of, counted, length, quoted, times
 from stream_durable.explain.reason import Reason, Word
 
@@ -285,11 +286,13 @@ class Choice(Reason, code="choice", word="Waiting", check="after"):
 
 @dataclass(frozen=True, kw_only=True)
 class CallBefore(Reason, code="call_before", word="Waiting", check="after"):
-    """A call beside the graph waits for the end of the call before."""
+    """A call beside the graph waits for the end of the call before, or for the next try of the run."""
+
+    next_try: bool = False
 
     def text(self, subject: str, at: Times) -> str:
         """Return the sentence."""
-        return f"{subject} waits for the end of the call before"
+        return f"{subject} waits for the {NEXT_TRY if self.next_try else CALL_BEFORE}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from stream_durable.core.gate.rows import GateRow, PlaceRow
 from stream_durable.core.run.question_rows import QuestionRow
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow
+from stream_durable.core.run.signal_wait_rows import SignalWaitRow
 from stream_durable.ports import DeadRow
 
 TimerKey = tuple[str, str, str]
@@ -96,6 +97,11 @@ class Tables:
     def questions(self) -> dict[tuple[str, str], QuestionRow]:
         """By run and step."""
         return self.rows[QuestionRow]
+
+    @property
+    def signal_waits(self) -> dict[tuple[str, str], SignalWaitRow]:
+        """By run and wait."""
+        return self.rows[SignalWaitRow]
 
     @property
     def events(self) -> dict[tuple[str, str], EventRow]:

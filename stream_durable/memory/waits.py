@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from stream_durable.core.channel.rows import ExpiredRow
 from stream_durable.core.names import beside_name, helper_kind
 from stream_durable.core.run.rows import RunRow, StepRow
@@ -18,6 +20,8 @@ from stream_durable.ports import (
     StoredEvent,
     StoredSignal,
 )
+
+_signals = msgspec.json.Decoder(list[str]).decode
 
 
 class WaitViews:
@@ -58,6 +62,20 @@ class WaitViews:
             for wanted in steps
             if wanted.fingerprint == run.fingerprint and (one := self._signal_wait(run, wanted)) is not None
         ]
+        return sorted(one for one in found if one[:3] > after)[:limit]
+
+    async def inner_waits(
+        self, signal: str | None, workflow: str | None, *, after: tuple[int, str, str], limit: int
+    ) -> list[SignalWait]:
+        """Return a page of the open signal waits inside steps, oldest runs first."""
+        found = []
+        for row in self._tables.signal_waits.values():
+            run, step = self._waiting(row.run, row.wait)
+            if run is None or step is None or workflow not in (None, row.workflow):
+                continue
+            if signal is None or signal in _signals(row.signals or "[]"):
+                place = (row.created, row.run, row.wait, row.workflow, run.fingerprint)
+                found.append(SignalWait(*place, step.started, step.due, name=row.name))
         return sorted(one for one in found if one[:3] > after)[:limit]
 
     def _signal_wait(self, run: RunRow, wanted: SignalStep) -> SignalWait | None:

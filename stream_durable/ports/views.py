@@ -81,6 +81,11 @@ class Views(Protocol):
     ) -> list[SignalWait]:
         """Return a page of the open waits of these steps, and of reactions, oldest runs first."""
 
+    async def inner_waits(
+        self, signal: str | None, workflow: str | None, *, after: tuple[int, str, str], limit: int
+    ) -> list[SignalWait]:
+        """Return a page of the open signal waits inside steps, oldest runs first."""
+
     async def behind(self, run: str, reactions: Sequence[ReactionSource]) -> dict[str, int]:
         """Count the events and kept signals waiting for each reaction of a run.
 

@@ -40,6 +40,8 @@ class SignalWait(NamedTuple):
     due: int | None
     #: Of a reaction: how many signals it has not worked off; None: a wait.
     behind: int | None = None
+    #: Of a wait inside a step: the signals in words.
+    name: str = ""
 
 
 class SignalStep(NamedTuple):

@@ -145,6 +145,13 @@ class PostgresViews:
         """Return a page of the open waits of these steps, and of reactions, oldest runs first."""
         fingerprints, names, signals = map(list, zip(*steps, strict=True))
         found = await self._fetch("view_signal_waits", fingerprints, names, *after, workflow, signals, limit)
+        return [SignalWait(*row) for row in found]
+
+    async def inner_waits(
+        self, signal: str | None, workflow: str | None, *, after: tuple[int, str, str], limit: int
+    ) -> list[SignalWait]:
+        """Return a page of the open signal waits inside steps, oldest runs first."""
+        found = await self._fetch("view_inner_waits", *after, workflow, signal, limit)
         return list(map(SignalWait._make, found))
 
     async def behind(self, run: str, reactions: Sequence[ReactionSource]) -> dict[str, int]:

@@ -75,6 +75,7 @@ def state_is_the_fold_of_the_log(world: World, oracle: Oracle) -> Iterator[str]:
     yield from differences("step", tables.steps, oracle.step_rows())
     yield from differences("signal", tables.signals, oracle.signal_rows())
     yield from differences("question", tables.questions, oracle.question_rows())
+    yield from differences("signal wait", tables.signal_waits, oracle.signal_wait_rows())
     yield from _channels_differ(world, oracle)
     yield from _gates_differ(world, oracle)
     yield from differences("message for later", tables.rows[LaterRow], oracle.later_rows())

@@ -55,6 +55,7 @@ from stream_durable.core.run import rows
 from stream_durable.core.run.question_rows import QuestionRow, question_rows
 from stream_durable.core.run.rows import RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow, signal_rows
+from stream_durable.core.run.signal_wait_rows import SignalWaitRow, signal_wait_rows
 from stream_durable.core.run.state import Run
 from stream_durable.core.schedule.rule import Rule
 from stream_durable.core.schedule.state import Schedule
@@ -241,6 +242,14 @@ class Oracle:
         for run in self.runs():
             run.touched = dict.fromkeys(i for i in run.graph.asking if i in run.steps)
             found.update({row[:2]: row for row in question_rows(run) if row.opened is not None})
+        return found
+
+    def signal_wait_rows(self) -> dict[tuple[str, str], SignalWaitRow]:
+        """Return the row of every open signal wait inside a step."""
+        found = {}
+        for run in self.runs():
+            run.touched = dict.fromkeys(i for i in run.graph.listening if i in run.steps)
+            found.update({row[:2]: row for row in signal_wait_rows(run) if row.signals is not None})
         return found
 
     def laters(self) -> list[Later]:

@@ -34,6 +34,7 @@ from stream_durable.core.messages import (
 )
 from stream_durable.core.names import helped, is_undo, undo_name
 from stream_durable.core.reference import is_reference
+from stream_durable.core.run.past import is_past
 from stream_durable.core.run.state import NOT_NEEDED, Run
 from stream_durable.core.status import (
     CANCELLED,
@@ -323,7 +324,9 @@ def what_was_done_is_undone(world: World, oracle: Oracle) -> Iterator[str]:
                 continue
             undo = run.graph.index.get(undo_name(name))
             tried = None if undo is None else run.steps.get(undo)
-            if step.status == COMPLETED and (tried is None or tried.status not in STEP_ENDED):
+            if step.status == COMPLETED and (
+                tried is None or tried.status not in STEP_ENDED or is_past(tried)
+            ):
                 yield f"{run.id}/{name} completed, the run is {run.status}, and nobody undid it"
             if step.status == CANCELLED and _is_undisturbed(world, oracle, run):
                 for made in world.calls.outputs.get((run.id, name, step.attempt), ()):

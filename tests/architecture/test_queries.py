@@ -16,6 +16,7 @@ from stream_durable.core.run.attribute_rows import AttributeRow
 from stream_durable.core.run.question_rows import QuestionRow
 from stream_durable.core.run.rows import AttemptRow, RunChange, RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow
+from stream_durable.core.run.signal_wait_rows import SignalWaitRow
 from stream_durable.core.schedule.rows import FiringRow, ScheduleRow
 from stream_durable.ports import TimerRow
 from stream_durable.postgres.queries import queries
@@ -29,7 +30,7 @@ SQL = re.compile(
 #: Where statements may stand all the same, and why.
 EXCEPTIONS: dict[str, str] = {}
 
-MIGRATIONS = tuple(range(1, 27))
+MIGRATIONS = tuple(range(1, 28))
 #: Where a run's id has this name, for it is not the first thing the row is about.
 RUN_ID = (
     "signal_sent", "step", "step_state", "attempt", "attempt_state", "run_attribute", "attribute_set",
@@ -127,6 +128,7 @@ def columns_of(what: str, name: str) -> list[str]:
      ("type", "timer_change", TimerRow), ("type", "signal_sent", SignalRow),
      ("table", "run_attribute", AttributeRow), ("type", "attribute_set", AttributeRow),
      ("table", "question", QuestionRow), ("type", "question_state", QuestionRow),
+     ("table", "signal_wait", SignalWaitRow), ("type", "signal_wait_state", SignalWaitRow),
      ("table", "admission", AdmissionRow), ("type", "admission_change", AdmissionRow),
      ("table", "admission_member", MemberRow), ("type", "member_asked", MemberRow),
      ("table", "schedule", ScheduleRow), ("type", "schedule_change", ScheduleRow),

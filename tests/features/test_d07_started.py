@@ -91,6 +91,50 @@ async def test_it_is_cancelled_with_its_parent_or_left(
     assert engine.run("order-1//start/hello").status == ("waiting" if leave else "cancelled")
 
 
+def undoable() -> Workflow:
+    """Return a workflow with something to undo before it waits."""
+    flow = Workflow("undoable")
+    flow.add("book", lambda: 1).compensate(lambda: None)
+    flow.wait_signal("go", after="book")
+    return flow
+
+
+@pytest.mark.parametrize(
+    ("how", "status"),
+    [
+        ("cancelled", "cancelled"),
+        ("undone", "compensated"),
+        ("failed", "compensated"),
+        ("again", "compensated"),
+    ],
+)
+async def test_it_undoes_what_it_did_if_its_parent_does(engine: Engine, how: str, status: str) -> None:
+    child = undoable()
+    flow = Workflow("starter", restart=Retry(2 if how == "again" else 1, base="50s"))
+
+    @flow.step
+    async def start(ctx: Context) -> str:
+        return await ctx.call(child, {}, ref="hello", wait=False)
+
+    flow.wait_signal("on", after=start)
+
+    @flow.step(after="on")
+    def last() -> None:
+        raise Fail("no", "as it was told", retryable=False)
+
+    await engine.start(child, id="known")
+    run = await engine.start(flow, id="order-1")
+    await engine.until_idle()
+    engine.restart()
+    if how in ("failed", "again"):
+        await engine.signal(run, "on")
+    else:
+        await run.cancel(compensate=how == "undone")
+    await engine.advance("5s")
+    assert engine.run("order-1//start/hello").status == status
+    assert run.status == {"undone": "cancelled", "again": "pending"}.get(how, how)
+
+
 async def test_it_is_cancelled_too_if_the_parent_fails_with_nothing_left_to_stop(engine: Engine) -> None:
     flow = Workflow("starter")
 

@@ -123,6 +123,72 @@ async def test_every_attempt_gets_the_same_token_until_the_wait_begins_again(eng
     assert await run.result() == 2
 
 
+def twice(tokens: list[str]) -> Workflow[Any, Any]:
+    """Return a workflow that is tried again as long as the signal says so, with a wait that comes late."""
+    flow = Workflow("twice", restart=Retry(3, base="50s"))
+
+    @flow.step
+    def ship(ctx: Context) -> None:
+        tokens.append(ctx.token("delivered"))
+
+    flow.wait_signal("go", after=ship)
+
+    @flow.step(after="go")
+    def check(go: bool) -> None:  # noqa: FBT001 - what the signal says
+        if not go:
+            raise Fail("no", "as it was told", retryable=False)
+
+    flow.wait_token("delivered", after=check)
+    flow.wait_token("paid")
+    return flow
+
+
+async def failed_once(engine: Engine, tokens: list[str], *, early: bool = False) -> Any:
+    run = await engine.start(twice(tokens))
+    await engine.until_waiting(run)
+    if early:
+        await engine.complete(tokens[0], "of the first try")
+    await engine.signal(run, "go", data=False)
+    await engine.advance("10s")
+    assert run.status == "pending"
+    return run
+
+
+async def test_between_two_tries_the_token_of_a_wait_that_had_not_begun_is_good(engine: Engine) -> None:
+    tokens: list[str] = []
+    run = await failed_once(engine, tokens)
+    await engine.complete(tokens[0], "early")
+    await engine.advance("1m")
+    assert tokens == [tokens[0]] * 2
+    await engine.signal(run, "go", data=True)
+    await engine.until_waiting(run)
+    assert (run.step("delivered").status, run.step("delivered").output) == ("completed", "early")
+
+
+async def test_between_two_tries_that_of_a_wait_that_had_begun_is_not(engine: Engine) -> None:
+    run = await failed_once(engine, [])
+    with pytest.raises(RejectedError) as caught:
+        await engine.complete(engine.ports.tokens.sign(run.id, "paid", 1))
+    assert caught.value.code == "expired_token"
+    await engine.complete(engine.ports.tokens.sign(run.id, "paid", 2), "early")
+    await engine.advance("1m")
+    assert run.step("paid").output == "early"
+
+
+async def test_a_token_that_was_used_early_ends_nothing_in_the_next_try(engine: Engine) -> None:
+    tokens: list[str] = []
+    run = await failed_once(engine, tokens, early=True)
+    with pytest.raises(RejectedError) as caught:
+        await engine.complete(tokens[0], "again")
+    assert caught.value.code == "expired_token"
+    await engine.advance("1m")
+    assert tokens[1] != tokens[0]
+    await engine.complete(tokens[1], "of the second try")
+    await engine.signal(run, "go", data=True)
+    await engine.until_waiting(run)
+    assert run.step("delivered").output == "of the second try"
+
+
 async def test_used_late_and_strange_tokens_are_refused(engine: Engine) -> None:
     tokens: list[str] = []
     flow = delivery(tokens, timeout="1h", on_timeout=None)

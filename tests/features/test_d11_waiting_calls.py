@@ -178,3 +178,149 @@ async def test_a_call_gets_nothing_of_the_one_before_in_its_place(
         if takes_over and n > 2:
             engine.restart()
         assert await engine.inquire(run, "quote", n) == [n, n]
+
+
+@pytest.mark.parametrize("begins_late", [False, True])
+async def test_one_that_waits_when_the_graph_fails_is_made_again_in_the_next_try(
+    engine: Engine,
+    begins_late: bool,  # noqa: FBT001
+) -> None:
+    called: list[tuple[int, int]] = []
+    flow = Workflow("order", restart=Retry(3, base="50s"))
+    book = flow.add("book", lambda: 1)
+
+    @book.compensate
+    async def unbook() -> None:
+        await asyncio.sleep(30)
+
+    flow.wait_signal("go", after=book)
+
+    @flow.step(after="go")
+    def pay(go: int) -> None:
+        if go < 2:
+            raise Fail("no", "not yet", retryable=False)
+
+    @flow.on_signal("ping")
+    async def ping(ctx: Context, signal: int) -> None:
+        called.append((signal, ctx.attempt))
+        if begins_late:
+            await asyncio.sleep(10)
+        ctx.put("ponged", [signal, await ctx.wait_signal("pong")])
+
+    @flow.answers("quote")
+    async def quote(ctx: Context) -> int:
+        return int(await ctx.ask("price", form=int))
+
+    run = await engine.start(flow)
+    await engine.signal(run, "ping", 7)
+    await engine.signal(run, "ping", 8)
+    with pytest.raises(TimeoutError):
+        await engine.inquire(run, "quote", id="q", timeout="1s")
+    if not begins_late:
+        await engine.until_idle()
+        assert run.step("~ping.0/pong").status == "waiting"
+    await engine.signal(run, "go", 1)
+    await engine.advance("25s")
+    assert run.status == "compensating"
+    put_back = [run.state.helpers[name] for name in ("~ping.0", "~quote.0")]
+    assert {call.status for call in put_back} == {"pending"}
+    assert put_back[0].waits_for[0].text == "the next try of the run"
+    engine.restart()
+    await engine.advance("2m")
+    await engine.until_waiting(run)
+    assert run.step("~ping.0/pong").status == "waiting"
+    await engine.signal(run, "pong", "first")
+    await engine.answer(run, "~quote.0/price", 5)
+    assert await engine.inquire(run, "quote", id="q") == 5
+    await engine.until_waiting(run)
+    assert run.context == {"ponged": [7, "first"]}
+    await engine.signal(run, "pong", "second")
+    await engine.until_waiting(run)
+    await engine.signal(run, "go", 2)
+    await engine.until_idle()
+    assert (run.status, run.context) == ("completed", {"ponged": [8, "second"]})
+    assert [signal for signal, _ in called if signal == 8]
+    assert {step.status for step in run.state.helpers.values()} == {"completed"}
+
+
+async def test_one_put_back_for_a_next_try_that_does_not_come_is_dropped(engine: Engine) -> None:
+    flow = Workflow("order", restart=Retry(3, base="50s"))
+    flow.wait_signal("go")
+
+    @flow.step(after="go")
+    def pay() -> None:
+        raise Fail("no", "not yet", retryable=False)
+
+    @flow.on_event("pinged", key="input.id")
+    async def ping(ctx: Context) -> None:
+        await ctx.wait_signal("pong")
+
+    run = await engine.start(flow, {"id": "k"})
+    await engine.publish("pinged", key="k")
+    await engine.until_idle()
+    await engine.signal(run, "go")
+    await engine.advance("1s")
+    assert (run.status, run.state.helpers["~ping.0"].status) == ("pending", "pending")
+    await run.cancel()
+    assert (run.status, run.state.helpers["~ping.0"].status) == ("cancelled", "cancelled")
+
+
+async def test_several_that_wait_at_once_are_made_again_in_their_order(engine: Engine) -> None:
+    flow = Workflow("order", restart=Retry(2, base="50s"))
+    flow.wait_signal("go")
+
+    @flow.step(after="go")
+    def pay(go: bool) -> None:  # noqa: FBT001 - what the signal says
+        if not go:
+            raise Fail("no", "not yet", retryable=False)
+
+    @flow.on_signal("ping", concurrency=2)
+    async def ping(ctx: Context, signal: int) -> None:
+        ctx.append("ponged", [signal, await ctx.wait_signal("pong")])
+
+    run = await engine.start(flow)
+    for n in range(4):
+        await engine.signal(run, "ping", n)
+    await engine.signal(run, "go", data=False)
+    await engine.advance("1s")
+    assert run.status == "pending"
+    engine.restart()
+    await engine.advance("2m")
+    for n in range(4):
+        await engine.signal(run, "pong", n)
+        await engine.until_idle()
+    await engine.signal(run, "go", data=True)
+    await engine.until_idle()
+    assert (run.status, run.context["ponged"]) == ("completed", [[n, n] for n in range(4)])
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+async def test_events_that_were_reacted_to_when_the_graph_fails_are_not_lost(
+    engine: Engine, concurrency: int
+) -> None:
+    flow = Workflow("order", restart=Retry(2, base="50s"))
+    flow.wait_signal("go")
+
+    @flow.step(after="go")
+    def pay(go: bool) -> None:  # noqa: FBT001 - what the signal says
+        if not go:
+            raise Fail("no", "not yet", retryable=False)
+
+    @flow.on_event("hit", key="input.id", concurrency=concurrency)
+    async def hit(ctx: Context, event: int) -> None:
+        ctx.append("hits", [event, await ctx.wait_signal("pong")])
+
+    run = await engine.start(flow, {"id": "k"})
+    for n in range(4):
+        await engine.publish("hit", key="k", data=n)
+    await engine.signal(run, "go", data=False)
+    await engine.advance("1s")
+    assert run.status == "pending"
+    engine.restart()
+    await engine.advance("2m")
+    for n in range(4):
+        await engine.signal(run, "pong", n)
+        await engine.until_idle()
+    await engine.signal(run, "go", data=True)
+    await engine.until_idle()
+    assert (run.status, run.context["hits"]) == ("completed", [[n, n] for n in range(4)])

@@ -21,6 +21,7 @@ KEYS = {
     "run_attribute": ("run_id", "name"),
     "run_signal": ("run_id", "position"),
     "question": ("run", "step"),
+    "signal_wait": ("run", "wait"),
     "channel_event": ("channel", "id"),
     "channel_wait": ("channel", "run", "wait"),
     "channel_expired": ("channel", "id"),

@@ -55,9 +55,9 @@ class Graph:
 
     __slots__ = ("asking", "beside", "clean_up", "definition", "definition_size", "dependencies",
                  "dependents", "entry", "fingerprint", "has_compensation", "hooks", "index", "is_dated",
-                 "is_watched", "joins", "laned", "limit", "limited", "links", "members", "name", "names",
-                 "need", "nodes", "own_weight", "picks", "racing", "reactions", "reads_events", "sections",
-                 "sinks", "size", "takers", "templates", "tokens", "total", "work")  # fmt: skip
+                 "is_watched", "joins", "laned", "limit", "limited", "links", "listening", "members", "name",
+                 "names", "need", "nodes", "own_weight", "picks", "racing", "reactions", "reads_events",
+                 "sections", "sinks", "size", "takers", "templates", "tokens", "total", "work")  # fmt: skip
 
     def __init__(self, definition: Definition, fingerprint: str | None = None) -> None:
         """Index the nodes; the definition must have passed `validate`."""
@@ -100,6 +100,8 @@ class Graph:
         }
         #: The steps that ask people.
         self.asking = frozenset(i for i, node in enumerate(self.nodes) if type(node) is InputNode)
+        #: The waits for signals inside of steps: none, until a run adds to the graph.
+        self.listening: frozenset[int] = frozenset()
         #: The names of the steps that end by a token.
         self.tokens = tuple(node.name for node in self.nodes if type(node) is TokenNode)
         #: Functions called beside the graph, by name, and reactions by their signal.
@@ -335,6 +337,7 @@ class Grown(Graph):
         self.inner.setdefault(outer, []).append(i)
         if type(node) is SignalNode:
             self.takers = {**self.takers, **{name: self._takers(name, i) for name in node.signals}}
+            self.listening |= {i}
         elif type(node) is InputNode:
             self.asking |= {i}
         return i

@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from operator import itemgetter
 
+import msgspec
+
 from stream_durable.core.definition.graph import Graph, Grown
 from stream_durable.core.definition.nodes import BranchNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.lifecycle import RUN_RETRIED
-from stream_durable.core.names import helped
+from stream_durable.core.names import helped, is_undo
 from stream_durable.core.run import due, races
 from stream_durable.core.run.children import cancel_started
 from stream_durable.core.run.counters import LOST, place
 from stream_durable.core.run.ending import stop_step
+from stream_durable.core.run.past import acts_of, keep
 from stream_durable.core.run.say import say_run, set_run_due, time_limit
 from stream_durable.core.run.state import NOT_NEEDED, Context, Detail, End, Run, Step
 from stream_durable.core.status import (
@@ -38,7 +41,7 @@ def restart(run: Run, now: int, out: Effects) -> list[int]:
     """Begin the next try of the whole graph; return the first steps."""
     run.attempt += 1
     forget_outcome(run, out)
-    reset(run, range(run.graph.size), (), out)
+    reset(run, range(run.graph.size), (), out, undoes=True)
     forget_context(run)
     say_run(run, RUN_RETRIED, now, out)
     delay = run.graph.definition.restart.delay_ms(run.attempt - 1, run.id)
@@ -90,10 +93,12 @@ def write_down_unbegun(run: Run) -> None:
             run.touched[i] = None
 
 
-def reset(run: Run, which: Iterable[int], reopened: Iterable[int], out: Effects) -> None:
-    """Reset steps to not begun from any status, and reopen groups."""
+def reset(
+    run: Run, which: Iterable[int], reopened: Iterable[int], out: Effects, *, undoes: bool = False
+) -> None:
+    """Reset steps to not begun from any status, and reopen groups; `undoes`: after the undo of the steps."""
     graph = run.graph
-    chosen = {i for i in which if not graph.is_beside(i)}
+    chosen = {i for i in which if not graph.is_beside(i) and not _goes_on(run, i)}
     # Members added at run time are dropped too; new ones will be added.
     for i in sorted(chosen):
         if isinstance(graph.members.get(i), range):
@@ -102,11 +107,14 @@ def reset(run: Run, which: Iterable[int], reopened: Iterable[int], out: Effects)
         chosen.update(graph.inner_of(i))
     dropped: set[str] = set()
     # Not before all are stopped: where a wait is open is found in what a step before it answered.
-    for i in _stopped(run, chosen, out):
+    for i in _stopped(run, chosen, out, undoes=undoes):
         step = run.steps[i]
         if _goes_with(graph, i, chosen, dropped):
             step.status = step.status if step.status in STEP_ENDED else CANCELLED
+            _keep_acts(run, i, step, dropped)
             dropped.add(graph.names[i])
+        elif graph.is_helper(i):
+            _put_by(run, step)
         else:
             run.steps[i] = _anew(step)
     for i in reopened:
@@ -119,7 +127,43 @@ def reset(run: Run, which: Iterable[int], reopened: Iterable[int], out: Effects)
     _rebuild(run, dropped)
 
 
-def _stopped(run: Run, chosen: set[int], out: Effects) -> list[int]:
+def _goes_on(run: Run, i: int) -> bool:
+    """Return whether a step is a hook under way, or inside such a hook: a reset stops no hook."""
+    graph = run.graph
+    if (outer := graph.outer(i)) >= 0:
+        i = outer
+    name, step = graph.names[i], run.steps.get(i)
+    if not graph.is_helper(i) or is_undo(name) or step is None or step.status in STEP_ENDED:
+        return False
+    # That of a step that is dropped goes with it.
+    is_lasting = graph.index.get(helped(name), -1) < graph.definition_size
+    return is_lasting and (step.status != PENDING or step.is_held_up)
+
+
+def _put_by(run: Run, step: Step) -> None:
+    """Let a helper be called again, and keep the result until then."""
+    if step.status == PENDING:
+        return
+    if step.status not in STEP_ENDED:
+        step.status = CANCELLED
+    run.payload += len(step.output or b"")
+    step.detailed().first = step.attempt + 1
+
+
+def _keep_acts(run: Run, i: int, step: Step, dropped: Container[str]) -> None:
+    """Keep the acts for a dropped step with the nearest step around that stays."""
+    graph = run.graph
+    if not (acts := acts_of(step)):
+        return
+    around = graph.outer(i) if graph.outer(i) >= 0 else graph.owner(i)
+    while around >= 0 and graph.names[around] in dropped:
+        around = graph.owner(around)
+    if (kept := run.steps.get(around)) is not None:
+        name = graph.names[i]
+        keep(kept.detailed(), (msgspec.structs.replace(one, wait=one.wait or name) for one in acts))
+
+
+def _stopped(run: Run, chosen: set[int], out: Effects, *, undoes: bool) -> list[int]:
     """Stop the begun steps among these; return them in a deterministic order."""
     graph, found = run.graph, []
     # By name where the order of the index depends on what the run was through.
@@ -131,7 +175,7 @@ def _stopped(run: Run, chosen: set[int], out: Effects) -> list[int]:
             step = run.steps[i] = Step()
         if step is not None:
             run.touched[i] = None
-            _stop(run, i, step, out)
+            _stop(run, i, step, out, undoes=undoes)
             found.append(i)
     return found
 
@@ -153,10 +197,10 @@ def _write_down(run: Run, i: int) -> None:
             run.touched[m] = None
 
 
-def _stop(run: Run, i: int, step: Step, out: Effects) -> None:
+def _stop(run: Run, i: int, step: Step, out: Effects, *, undoes: bool) -> None:
     """Drop a step's work under way, and the result."""
     if step.status in STEP_ENDED:
-        cancel_started(run, i, step, out)
+        cancel_started(run, i, step, out, undoes=undoes)
     elif step.status != PENDING:
         stop_step(run, i, step, out)
     due.clear_timers(run, i, step, out)
@@ -259,12 +303,14 @@ def _has_not_begun(run: Run, i: int) -> bool:
 def _anew(step: Step) -> Step:
     fresh = Step(PENDING, step.attempt)
     detail = step.detail
-    if detail is None or not detail.is_idle:
+    if detail is None or not detail.is_idle or (detail.outside is not None and detail.outside.id):
+        # A token that has ended a step, if only early, ends no other attempt.
         fresh.attempt += 1
     fresh.detail = Detail(first=fresh.attempt)
     if detail is not None:
         # The next members are numbered after all there have been.
         fresh.detail.turns = detail.turns if detail.graft is None else detail.graft.turn
+        keep(fresh.detail, acts_of(step))
         taken = ((step.attempt, detail.taken),) if detail.taken else ()
         fresh.detail.reviews, fresh.detail.own = detail.reviews, detail.own
         fresh.detail.taken_before = (*detail.taken_before, *taken)[-_TAKEN_MAX:]

@@ -30,8 +30,8 @@ from stream_durable.core.run import context, groups, hooks, inside
 from stream_durable.core.run.advance import complete, work_off
 from stream_durable.core.run.asking import ask_first, dispatch
 from stream_durable.core.run.begin import hold
-from stream_durable.core.run.ending import leave_gate, stop_step
-from stream_durable.core.run.gating import leave_place, note_spent, queue_gate
+from stream_durable.core.run.ending import stop_step
+from stream_durable.core.run.gating import leave_gate, leave_place, note_spent, queue_gate
 from stream_durable.core.run.say import clear_due, say_step, set_due
 from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.status import (

@@ -19,11 +19,12 @@ from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import InquireRun
 from stream_durable.core.names import beside_name, helper_kind
+from stream_durable.core.run import inside
 from stream_durable.core.run.from_outside import Beside
 from stream_durable.core.run.hooks import begin_helper
 from stream_durable.core.run.reading import acknowledge
 from stream_durable.core.run.ring import Ring
-from stream_durable.core.run.state import Detail, Run, Step
+from stream_durable.core.run.state import Detail, End, Run, Step
 from stream_durable.core.status import CANCELLED, PENDING, STEP_ENDED, WAITING, Outcome
 
 #: Calls that wait, and calls that are remembered, for each function.
@@ -208,6 +209,20 @@ def begin_waiting(run: Run, now: int, out: Effects) -> None:
     """Make the calls waiting for the run to begin or to be resumed."""
     for node in run.graph.beside.values():
         begin_next(run, node, now, out)
+
+
+def put_back(run: Run, i: int, step: Step, ends: list[End]) -> None:
+    """Let a stopped call wait for its turn again, before all others; the waits inside end."""
+    assert step.detail is not None
+    assert step.detail.beside is not None
+    if i in run.waiting:
+        run.waiting.remove(i)
+        inside.close(run, i, ends)
+    else:
+        run.active -= 1
+    run.left -= 1
+    run.steps[i] = _waiting(run, step, step.detail.beside)
+    run.touched[i] = None
 
 
 def is_reaction(run: Run, i: int) -> bool:

@@ -104,11 +104,11 @@ def cancel_child(step: Step, reason: str, out: Effects, *, compensate: bool) -> 
         )
 
 
-def cancel_started(run: Run, i: int, step: Step, out: Effects) -> None:
-    """Cancel a child started without waiting, except one to be left."""
+def cancel_started(run: Run, i: int, step: Step, out: Effects, *, undoes: bool) -> None:
+    """Cancel a child started without waiting, except a child to be left; `undoes`: with compensation."""
     node = run.graph.nodes[i]
     if step.status == COMPLETED and type(node) is ChildNode and not (node.wait or node.leave):
-        cancel_child(step, f"run {run.id!r}, which started it, has ended", out, compensate=False)
+        cancel_child(step, f"run {run.id!r}, which started it, has ended", out, compensate=undoes)
 
 
 def next_input(run: Run, node: ChildNode, i: int, output: bytes) -> bytes | None:

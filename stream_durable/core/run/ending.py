@@ -15,13 +15,14 @@ from stream_durable.core.effects import CancelAttempt, Effects
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.lifecycle import RUN_COMPENSATING, RUN_EVENTS, STEP_CANCELLED, STEPS_MAX
-from stream_durable.core.messages import AttemptHeartbeat, GateLeft
+from stream_durable.core.messages import AttemptHeartbeat
 from stream_durable.core.names import helped, is_undo, undo_name
 from stream_durable.core.run import beside, due, entering, groups, hooks, portions, races, reading
 from stream_durable.core.run.children import cancel_started, tell_schedule
 from stream_durable.core.run.counters import recount
 from stream_durable.core.run.following import tell_followers, tell_parent
-from stream_durable.core.run.gating import leave_place
+from stream_durable.core.run.gating import leave_gate, leave_place
+from stream_durable.core.run.past import is_past
 from stream_durable.core.run.say import begun_step, say_run, say_step, set_due, set_run_due
 from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.run.values import run_output
@@ -76,12 +77,25 @@ def wind_down(
         return
     portions.withdraw(run)
     # First: when the other members are cancelled, races go on with the completed ones.
-    ends += [(i, CANCELLED, None, RUN_ENDS) for i in (*races.given_up(run), *beside.suspended(run))]
+    ends += [(i, CANCELLED, None, RUN_ENDS) for i in races.given_up(run)]
+    for i in beside.suspended(run):
+        end_call(run, i, out, ends)
     for i in range(graph.size):
         step = run.steps.get(i)
         if run.need[i] or i in ready or graph.is_helper(i) or _has_ended(step):
             continue
         ends.append((i, CANCELLED, None, RUN_ENDS))
+
+
+def end_call(run: Run, i: int, out: Effects, ends: list[End]) -> None:
+    """End a waiting call beside the graph, or put the call back for the next try of the graph."""
+    if run.cancel_request is not None or not may_restart(run):
+        ends.append((i, CANCELLED, None, RUN_ENDS))
+        return
+    step = run.steps[i]
+    stop_step(run, i, step, out)
+    due.clear_timers(run, i, step, out)
+    beside.put_back(run, i, step, ends)
 
 
 def _has_ended(step: Step | None) -> bool:
@@ -181,17 +195,6 @@ def stop_step(run: Run, i: int, step: Step, out: Effects, *, undoes: bool = Fals
         # What the worker keeps of a function that waits is of no more use.
         drop = CancelAttempt(run=run.id, step=run.graph.names[i], attempt=step.attempt)
         out.commands.append((run.lane_of(i, step.attempt), drop))
-
-
-def leave_gate(
-    run: Run, i: int, step: Step, out: Effects, *, is_ok: bool | None = None, since: int = 0
-) -> None:
-    """Tell the gate that a passed or waiting attempt ended; `since` is the time of a failure."""
-    node = run.graph.nodes[i]
-    if type(node) is StepNode and node.breaker is not None:
-        name, breaker = run.graph.names[i], node.breaker.name
-        left = GateLeft(key=breaker, run=run.id, step=name, attempt=step.attempt, is_ok=is_ok, since=since)
-        out.messages.append(left)
 
 
 def _drop_attempt(run: Run, i: int, step: Step, out: Effects, *, must_answer: bool) -> None:
@@ -311,7 +314,7 @@ def begin_undo(run: Run, i: int, now: int, out: Effects) -> None:
 def _was_tried(run: Run, name: str) -> bool:
     i = run.graph.index.get(name)
     step = None if i is None else run.steps.get(i)
-    return step is not None and step.status in STEP_ENDED
+    return step is not None and step.status in STEP_ENDED and not is_past(step)
 
 
 def _cancelled_by_hand(run: Run) -> Failure | None:
@@ -337,6 +340,8 @@ def _outcome(run: Run, otherwise: str) -> str:
     if run.graph.has_compensation:
         for i, step in run.steps.items():
             name = run.graph.names[i]
+            if is_undo(name) and is_past(step):
+                continue
             if is_undo(name):
                 if step.status in NOT_DONE:
                     return COMPENSATION_FAILED
@@ -365,7 +370,9 @@ def _finish(run: Run, status: str, now: int, out: Effects) -> None:
     due.end_run(run, out)
     beside.drop_waiting(run)
     if status != COMPLETED and isinstance(run.graph, Grown) and run.graph.inner:
-        _cancel_started(run, run.graph, out)
+        request = run.cancel_request
+        undoes = status != CANCELLED or (request is not None and request.compensate)
+        _cancel_started(run, run.graph, out, undoes=undoes)
     if run.graph.reads_events:
         reading.unregister(run, out)
     if run.due is not None:
@@ -380,8 +387,8 @@ def _finish(run: Run, status: str, now: int, out: Effects) -> None:
         tell_schedule(run, out)
 
 
-def _cancel_started(run: Run, graph: Grown, out: Effects) -> None:
+def _cancel_started(run: Run, graph: Grown, out: Effects, *, undoes: bool) -> None:
     """Cancel children that steps have started, in an order that does not depend on the run's past."""
     inner = (i for members in graph.inner.values() for i in members if i in run.steps)
     for i in sorted(inner, key=graph.names.__getitem__):
-        cancel_started(run, i, run.steps[i], out)
+        cancel_started(run, i, run.steps[i], out, undoes=undoes)

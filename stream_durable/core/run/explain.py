@@ -11,7 +11,7 @@ from typing import Final
 from stream_durable.core.definition.graph import JoinPlan
 from stream_durable.core.definition.nodes import BranchNode, WaitNode
 from stream_durable.core.ids import CHILD_MARK
-from stream_durable.core.run.cause import Cause, CauseKind
+from stream_durable.core.run.cause import CALL_BEFORE, NEXT_TRY, Cause, CauseKind
 from stream_durable.core.run.entering import entry_of, is_waiting
 from stream_durable.core.run.inside import open_waits
 from stream_durable.core.run.line import IN_LINE
@@ -67,7 +67,8 @@ def _before(run: Run, i: int, step: Step | None) -> tuple[Cause, ...]:
     if held == "paused" or (graph.is_beside(i) and run.is_paused):
         return (Cause("paused"),)
     if graph.is_beside(i):
-        return (Cause("call"),)
+        is_ending = run.failure is not None or run.output is not None
+        return (Cause("call", about=NEXT_TRY if is_ending else CALL_BEFORE),)
     if held == IN_LINE:
         return (Cause("place", about=str(graph.limit)),)
     if is_deferred(run, i):

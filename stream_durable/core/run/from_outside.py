@@ -113,6 +113,23 @@ class InputChange(msgspec.Struct, omit_defaults=True, frozen=True):
     role: str = ""
     comment: str = ""
 
+    @property
+    def said(self) -> str:
+        """The new assignee, and the comment."""
+        return " ".join(filter(None, (f"to {self.to}" if self.to else "", self.comment)))
+
+
+class Act(msgspec.Struct, array_like=True, frozen=True, omit_defaults=True):
+    """What somebody did for an earlier attempt of a wait."""
+
+    at: int
+    #: As a history says it: `answered`, `claimed`, `came`, `ended from outside` and others.
+    what: str
+    by: str = ""
+    text: str = ""
+    #: The wait inside the step; empty: the step itself.
+    wait: str = ""
+
 
 class Asked(msgspec.Struct, omit_defaults=True):
     """A question, as people see the text."""

@@ -11,7 +11,7 @@ from stream_durable.core.format import GATES
 from stream_durable.core.gate.limits import COUNT_MAX
 from stream_durable.core.gate.state import gate_id
 from stream_durable.core.ids import ID_BYTES_MAX, byte_length, fits
-from stream_durable.core.messages import PlaceAsked, PlaceLeft
+from stream_durable.core.messages import GateLeft, PlaceAsked, PlaceLeft
 from stream_durable.core.run import inside
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.values import root_value
@@ -112,3 +112,14 @@ def _read(run: Run, path: str, what: str) -> object:
         if error.code == "bad_json":
             raise RejectedError(f"bad_{what}", f"no {what} can be read at {path!r}: {error}") from error
         raise
+
+
+def leave_gate(
+    run: Run, i: int, step: Step, out: Effects, *, is_ok: bool | None = None, since: int = 0
+) -> None:
+    """Tell the gate that a passed or waiting attempt ended; `since` is the time of a failure."""
+    node = run.graph.nodes[i]
+    if type(node) is StepNode and node.breaker is not None:
+        name, breaker = run.graph.names[i], node.breaker.name
+        left = GateLeft(key=breaker, run=run.id, step=name, attempt=step.attempt, is_ok=is_ok, since=since)
+        out.messages.append(left)

@@ -16,8 +16,9 @@ from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.messages import OptionalRaw
 from stream_durable.core.names import hook_name
 from stream_durable.core.run.asking import ask_first
+from stream_durable.core.run.past import is_past
 from stream_durable.core.run.say import set_due
-from stream_durable.core.run.state import Run, Step
+from stream_durable.core.run.state import Detail, Run, Step
 from stream_durable.core.run.values import output_of, run_output
 from stream_durable.core.status import PENDING, READY
 
@@ -101,6 +102,11 @@ def begin_helper(
     step = run.steps.get(i)
     if step is None:
         step = run.steps[i] = Step()
+    elif step.detail is not None and is_past(step):
+        run.payload -= len(step.output or b"")
+        first = step.detail.first
+        step = run.steps[i] = Step(READY, first)
+        step.detail = Detail(first=first)
     step.status = READY
     detail = step.detailed()
     if happened is not None:
@@ -118,4 +124,4 @@ def begin_helper(
 def _was_called(run: Run, name: str) -> bool:
     i = run.graph.index.get(name)
     step = None if i is None else run.steps.get(i)
-    return step is not None and step.status != PENDING
+    return step is not None and step.status != PENDING and not is_past(step)

@@ -14,8 +14,10 @@ from stream_durable.core.effects import Command, Kept
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import Call
 from stream_durable.core.names import inner, outer
+from stream_durable.core.run.from_outside import Act
 from stream_durable.core.run.groups import give_up_place
 from stream_durable.core.run.inner import Inner, Inside
+from stream_durable.core.run.past import acts_of, keep
 from stream_durable.core.run.state import End, Run, Step, raw_or_null
 from stream_durable.core.status import (
     CANCELLED,
@@ -74,16 +76,21 @@ def enclose(run: Run, i: int, step: Step, name: str, made: Inner) -> tuple[int, 
     full = inner(run.graph.names[i], name)
     graph = run.graph = run.graph.grown()
     m = graph.index.get(full, -1)
+    acts: tuple[Act, ...] = ()
     if m < 0:
         m = graph.enclose(i, full, made.node or StepNode(name=full))
         run.need.append(0)
     elif (before := run.steps.get(m)) is not None:
         run.payload -= len(before.output or b"")
+        acts = acts_of(before) if before.attempt >= first_of(step) else ()
     if run.orphans:
         # Of the same name before a reset, and not stored since: there is one row.
         run.orphans.pop(full, None)
     found = run.steps[m] = Step(READY, step.attempt)
-    found.detailed().inner = made
+    detail = found.detailed()
+    detail.inner = made
+    if acts:
+        keep(detail, acts)
     run.touched[m] = None
     return m, found
 

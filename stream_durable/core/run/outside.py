@@ -15,7 +15,7 @@ from stream_durable.core.lifecycle import STEP_WAITING
 from stream_durable.core.run.from_outside import Outside
 from stream_durable.core.run.say import say_step, set_due
 from stream_durable.core.run.state import End, Run, Step
-from stream_durable.core.status import COMPLETED, FAILED
+from stream_durable.core.status import COMPLETED, FAILED, PENDING
 
 if TYPE_CHECKING:
     from stream_durable.core.effects import Effects
@@ -55,6 +55,11 @@ def time_is_over(i: int, step: Step, node: TokenNode, due: int | None) -> End:
         else f"nobody ended it by its token within {node.timeout_ms} ms"
     )
     return (i, FAILED, None, Failure("timeout", text, retryable=False))
+
+
+def has_not_begun(run: Run) -> bool:
+    """Return whether no function of a run was given a token yet; between two tries tokens are out."""
+    return run.status == PENDING and run.attempt == 1 and run.started is None
 
 
 def keep(step: Step, output: bytes | None, failure: Failure | None) -> None:

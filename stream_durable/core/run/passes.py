@@ -25,13 +25,13 @@ from stream_durable.core.run.attempts import (
     open_step,
     stopped,
 )
-from stream_durable.core.run.ending import RUN_ENDS, leave_gate
-from stream_durable.core.run.gating import leave_place, note_spent
+from stream_durable.core.run.ending import end_call
+from stream_durable.core.run.gating import leave_gate, leave_place, note_spent
 from stream_durable.core.run.inner import Inner, Inside
 from stream_durable.core.run.say import clear_due, say_step, set_due
 from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.run.waiting import begin_wait
-from stream_durable.core.status import CANCELLED, COMPLETED, RUNNING, STEP_ENDED, WAITING, Outcome
+from stream_durable.core.status import COMPLETED, RUNNING, STEP_ENDED, WAITING, Outcome
 
 _wait: msgspec.json.Decoder[Any] = msgspec.json.Decoder(WaitNode)
 
@@ -114,7 +114,9 @@ def waits(run: Run, message: AttemptWaits, now: int, out: Effects) -> Outcome:
         work_off(run, [stopped(i, step, Failure("cancelled", "the step waited"))], [], now, out)
         return Outcome.APPLIED
     if run.graph.is_beside(i) and (run.failure is not None or run.output is not None):
-        work_off(run, [(i, CANCELLED, None, RUN_ENDS)], [], now, out)
+        ends: list[End] = []
+        end_call(run, i, out, ends)
+        work_off(run, ends, [], now, out)
         return Outcome.APPLIED
     try:
         nodes = [(wait.at, _node(run, i, bytes(wait.node))) for wait in message.waits]

@@ -21,6 +21,7 @@ from stream_durable.core.run.counters import place
 from stream_durable.core.run.mail import Mail
 from stream_durable.core.run.question_rows import QuestionRow, question_rows
 from stream_durable.core.run.signal_rows import SignalRow, older_mail, signal_rows, thaw_mail
+from stream_durable.core.run.signal_wait_rows import SignalWaitRow, signal_wait_rows
 from stream_durable.core.run.state import Context, Detail, Requests, Run, Step
 from stream_durable.core.status import PAUSED, RUNNING, WAITING
 from stream_durable.core.tables import Parts, Rows, Table
@@ -153,6 +154,7 @@ TABLES = (
     Table("attempt", AttemptRow, key=3, is_loaded=False),
     Table("run_signal", SignalRow, key=2, needs="id"),
     Table("question", QuestionRow, key=2, needs="opened", is_loaded=False),
+    Table("signal_wait", SignalWaitRow, key=2, needs="signals", is_loaded=False),
     Table("run_attribute", AttributeRow, key=2, is_loaded=False),
 )
 
@@ -168,6 +170,8 @@ def write(run: Run, rows: Rows) -> None:
         rows.of(StepRow).extend(step_rows(run))
         if run.graph.asking or run.orphans:
             rows.of(QuestionRow).extend(question_rows(run))
+        if run.graph.listening or run.orphans:
+            rows.of(SignalWaitRow).extend(signal_wait_rows(run))
         run.touched.clear()
         run.orphans = None
     if run.mail is not None and run.mail.touched:

@@ -17,7 +17,7 @@ from stream_durable.core.lanes import first_lane, part_for
 from stream_durable.core.messages import Grafted, OptionalRaw, Scheduled
 from stream_durable.core.run.attribute_set import Attributes
 from stream_durable.core.run.entry import Entry
-from stream_durable.core.run.from_outside import Asked, Beside, Changed, Outside, Own, Review, Sent
+from stream_durable.core.run.from_outside import Act, Asked, Beside, Changed, Outside, Own, Review, Sent
 from stream_durable.core.run.inner import Inner, Inside
 from stream_durable.core.run.mail import Mail
 from stream_durable.core.run.ring import Ring
@@ -54,8 +54,7 @@ class Detail(msgspec.Struct, omit_defaults=True):
 
     #: The attempt from which retries are counted: the step was begun anew with it.
     first: int = 1
-    #: The attempt from which values inside the step count, where a person began it again with all it had
-    #: kept; 0: `first`.
+    #: The same for values inside the step, where a person began it again with all it had kept; 0: `first`.
     kept_since: int = 0
     #: When the step's total time is over.
     until: int | None = None
@@ -123,6 +122,8 @@ class Detail(msgspec.Struct, omit_defaults=True):
     #: By when the step is expected to end, while it is open, and when that was missed.
     expected: int | None = None
     overdue_since: int | None = None
+    #: What was done for earlier attempts of a wait, or of the waits inside the step.
+    past: tuple[Act, ...] = ()
 
 
 class Step:

@@ -9,7 +9,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.messages import CompleteStep, FailStep, HeartbeatStep, OutsideMessage
 from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.naming import no_such_wait
-from stream_durable.core.run.outside import keep, outside_of, set_next_due
+from stream_durable.core.run.outside import has_not_begun, keep, outside_of, set_next_due
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.status import COMPLETED, FAILED, HELD, PENDING, STEP_ENDED, WAITING, Outcome
 
@@ -63,7 +63,7 @@ def _meant(run: Run, message: OutsideMessage) -> tuple[int, TokenNode, Outcome |
     if i is None or type(node) is not TokenNode:
         text = f"no step {message.step[:128]!r} of run {run.id!r} is ended by a token"
         raise no_such_wait(run, message.step, TokenNode, text)
-    if run.status == PENDING and run.attempt == 1:
+    if has_not_begun(run):
         raise RejectedError("not_begun", f"run {run.id!r} has not begun, and no token of it is given out")
     step = run.steps.get(i)
     attempt = 1 if step is None else step.attempt

@@ -13,6 +13,7 @@ from stream_durable.core.names import helped, is_undo
 from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.again import reset
 from stream_durable.core.run.ending import NOT_DONE, begin_undo
+from stream_durable.core.run.past import is_past
 from stream_durable.core.run.say import say_run
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import COMPENSATING, COMPENSATION_FAILED, RETRYING, SKIPPED
@@ -53,7 +54,8 @@ def accept(run: Run, name: str, why: Failure, now: int, out: Effects) -> None:
 
 def _failed(run: Run) -> list[str]:
     names = run.graph.names
-    return sorted(names[i] for i, s in run.steps.items() if s.status in NOT_DONE and is_undo(names[i]))
+    failed = (i for i, step in run.steps.items() if step.status in NOT_DONE and not is_past(step))
+    return sorted(names[i] for i in failed if is_undo(names[i]))
 
 
 def _reopen(run: Run, which: set[int], now: int, out: Effects) -> None:

@@ -3,13 +3,14 @@
 -- $1 shares, $2 runs, $3 run changes, $4 steps, $5 outbox marks, $6 timers, $7 dead letters, and then the other rows
 -- of entities as `core/entities.py` lists their tables: $8 attempts, $9 signals, $10 events, $11 waits, $12 gates,
 -- $13 places at gates, $14 questions, $15 messages for later, $16 schedules, $17 firings, $18 events
--- that nobody had, $19 keys that take turns at gates, $20 attributes of runs, $21 admissions, $22 runs at admissions; $23 held commands,
--- $24 marks of those that are published
+-- that nobody had, $19 keys that take turns at gates, $20 attributes of runs, $21 admissions, $22 runs at admissions,
+-- $23 signal waits inside steps; $24 held commands,
+-- $25 marks of those that are published
 -- Rows come as arrays of composites: one function scan each, where a column each would cost one per column.
 -- What is marked as seldom is left out of the statement for a batch that has nothing from $6 on: each part that
 -- writes to a table makes ready for it, whether or not there is a row. What is marked as rare is left out where nobody
 -- is asked, nothing comes for later, no schedule is concerned, no event expires that nobody had, no keys take turns at gates,
--- no run gets an attribute, no admission is asked, and nothing is held back.
+-- no run gets an attribute, no admission is asked, no step waits inside for a signal, and nothing is held back.
 with share as materialized (
   select * from unnest($1::share_state[])
 ),
@@ -279,14 +280,26 @@ members_out as (
   using unnest($22::member_asked[]) u
   where m.admission = u.admission and m.run = u.run and u.stage is null and (select ok from fits)
 ),
+signal_waits_in as (
+  insert into signal_wait (run, wait, partition, created, workflow, name, signals)
+  select *
+  from unnest($23::signal_wait_state[]) u
+  where u.signals is not null and (select ok from fits)
+  on conflict (run, wait) do update set name = excluded.name, signals = excluded.signals
+),
+signal_waits_out as (
+  delete from signal_wait w
+  using unnest($23::signal_wait_state[]) u
+  where w.run = u.run and w.wait = u.wait and u.signals is null and (select ok from fits)
+),
 backlog_in as (
   insert into backlog (partition, from_offset, commands, body)
-  select * from unnest($23::backlog_row[])
+  select * from unnest($24::backlog_row[])
   where (select ok from fits)
 ),
 backlog_out as (
   delete from backlog b
-  using unnest($24::outbox_mark[]) u
+  using unnest($25::outbox_mark[]) u
   where b.partition = u.partition and b.from_offset = u.from_offset and (select ok from fits)
 ),
 -- usual

@@ -72,6 +72,14 @@ select partition, count(*) as rows,
 from (select q.partition, md5(q::text) as hash from question q) as hashed
 group by partition
 
+-- name: digest_signal_wait
+-- Digest of the open signal waits inside steps of each partition.
+select partition, count(*) as rows,
+  sum(('x' || left(hash, 16))::bit(64)::bigint) as high,
+  sum(('x' || right(hash, 16))::bit(64)::bigint) as low
+from (select w.partition, md5(w::text) as hash from signal_wait w) as hashed
+group by partition
+
 -- name: digest_run_attribute
 -- Digest of the attributes of runs of each partition.
 select partition, count(*) as rows,
@@ -212,6 +220,13 @@ from question q
 where q.partition = any($1::int[])
 order by q.run, q.step
 
+-- name: mark_signal_wait
+-- Key and hash of the open signal waits inside steps of the partitions $1, by key.
+select w.run, w.wait, md5(w::text)
+from signal_wait w
+where w.partition = any($1::int[])
+order by w.run, w.wait
+
 -- name: mark_run_attribute
 -- Key and hash of the attributes of runs of the partitions $1, by key.
 select a.run_id, a.name, md5(a::text)
@@ -324,6 +339,10 @@ select * from run_signal where run_id = $1 and position = $2::text::bigint
 -- name: row_question
 -- The question of step $2 of run $1, column by column.
 select * from question where run = $1 and step = $2
+
+-- name: row_signal_wait
+-- The signal wait $2 of run $1, column by column.
+select * from signal_wait where run = $1 and wait = $2
 
 -- name: row_run_attribute
 -- The attribute $2 of run $1, column by column.

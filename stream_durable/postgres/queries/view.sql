@@ -589,6 +589,21 @@ from (
 order by created, id, step
 limit $8
 
+-- name: view_inner_waits
+-- At most $6 open signal waits inside steps beyond ($1 created, $2 run, $3 wait), those of the oldest runs first. What
+-- is null is no condition: $4 workflow, $5 signal.
+select w.created, w.run, w.wait, w.workflow, r.fingerprint, s.started, s.due, null::bigint as behind, w.name
+from signal_wait w
+join run r on r.id = w.run
+join step s on s.run_id = w.run and s.name = w.wait
+where (w.created, w.run, w.wait) > ($1, $2, $3)
+  and ($4::text is null or w.workflow = $4)
+  and ($5::text is null or jsonb_exists(w.signals::jsonb, $5))
+  and r.ended is null
+  and s.status = 'waiting'
+order by w.created, w.run, w.wait
+limit $6
+
 -- name: view_behind
 -- For reactions $2 of run $1 to the events of channels $3, or to signals $4 (null: to events): how many events, or
 -- kept signals, they have not worked off. A reaction to events that is not registered is left out.
