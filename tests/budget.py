@@ -21,7 +21,7 @@ EXAMPLES = _of(20, 50)
 SCHEDULES = _of(200, 1_000)
 #: Runs under load while processes are killed, and how many are started in a second.
 RUNS_UNDER_LOAD = _of(800, 2_000)
-RUNS_A_SECOND = _of(100, 250)
+RUNS_A_SECOND = _of(50, 250)
 #: Runs that wait while processes are killed; 5,000 is what a release is held to.
 RUNS_THAT_WAIT = int(os.environ.get("KILL_TEST_WAITING_RUNS", _of(300, 500)))
 #: Damaged records on each topic, and how many before each look at the instance.

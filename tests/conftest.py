@@ -11,10 +11,14 @@ from pathlib import Path
 
 import pytest
 import side_by_side
+from databases import Databases
 from hypothesis import settings
+from instances import PARTITIONS
 
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.postgres import LocalPostgres
+from stream_durable.postgres.migrate import migrate
+from stream_durable.settings import PostgresSettings
 
 #: Folders and modules that try many cases, or run whole instances in memory: not for every few minutes.
 SLOW = (
@@ -61,7 +65,7 @@ def services() -> Iterator[Services]:
     with ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="stream-durable-"))
         stack.callback(shutil.rmtree, home)
-        kafka, postgres = LocalKafka(home / "kafka"), LocalPostgres(home / "postgres")
+        kafka, postgres = LocalKafka(home / "kafka"), LocalPostgres(home / "postgres", is_synced=False)
         stack.callback(kafka.stop)
         stack.callback(postgres.stop)
         with ThreadPoolExecutor() as threads:
@@ -81,13 +85,25 @@ def postgres_server(services: Services) -> LocalPostgres:
     return services.postgres
 
 
+@pytest.fixture(scope="session")
+def databases(postgres_server: LocalPostgres) -> Databases:
+    return Databases(postgres_server)
+
+
 @pytest.fixture
-def database(postgres_server: LocalPostgres) -> Iterator[str]:
+def database(databases: Databases) -> Iterator[str]:
+    """The DSN of a database which is this test's own, with the schema of an instance, as it was made."""
+    name = databases.copy("an instance", lambda dsn: migrate(PostgresSettings(dsn=dsn), PARTITIONS))
+    yield databases.dsn(name)
+    databases.drop(name)
+
+
+@pytest.fixture
+def empty_database(databases: Databases) -> Iterator[str]:
     """The DSN of an empty database which is this test's own."""
-    name = f"sd_{secrets.token_hex(4)}"
-    postgres_server.create_database(name)
-    yield postgres_server.dsn(name)
-    postgres_server.drop_database(name)
+    name = databases.empty()
+    yield databases.dsn(name)
+    databases.drop(name)
 
 
 @pytest.fixture

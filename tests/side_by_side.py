@@ -8,6 +8,7 @@ pytest was started in runs them one after the other, and prints what they have t
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Generator
 from itertools import zip_longest
 from pathlib import Path
@@ -82,6 +83,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
     config.option.loadscopereorder = False
     return Scheduling(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Have what was collected searched for garbage no more: a million objects, which stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

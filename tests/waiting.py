@@ -7,13 +7,15 @@ from typing import TypeVar
 
 _Answer = TypeVar("_Answer")
 
-_PAUSE_SECONDS = 0.03
+#: Between looks, which get rarer and add a tenth to the wait: a look may cost more than what is waited for.
+_PAUSE_SECONDS, _PAUSE_SECONDS_MAX, _PAUSE_SHARE = 0.03, 0.3, 0.1
 
 
 async def eventually(look: Callable[[], Awaitable[_Answer]], what: str, *, seconds: float) -> _Answer:
     """Return what `look` answers as soon as that is true; what it answered last is in the failure."""
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     while not (answer := await look()):
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain: {what}; last: {answer!r}"
-        await asyncio.sleep(_PAUSE_SECONDS)
+        passed = time.monotonic() - began
+        assert passed < seconds, f"waited {seconds:.0f} s in vain: {what}; last: {answer!r}"
+        await asyncio.sleep(min(max(_PAUSE_SHARE * passed, _PAUSE_SECONDS), _PAUSE_SECONDS_MAX))
     return answer

@@ -60,9 +60,11 @@ _SETTINGS = {
 class LocalPostgres:
     """A server with data in `home`, and a fixed port for the life of this object."""
 
-    def __init__(self, home: Path, port: int | None = None) -> None:
+    def __init__(self, home: Path, port: int | None = None, *, is_synced: bool = True) -> None:
+        """Start nothing yet. Without `is_synced` nothing waits for the disk: the machine must not crash."""
         self._home = home.absolute()
         self._data = self._home / "data"
+        self._is_synced = is_synced
         self._postmaster: Child | None = None
         self.port = free_ports(1)[0] if port is None else port
 
@@ -98,6 +100,7 @@ class LocalPostgres:
             self._initialise()
         self._remove_stale_pid_file()
         settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
+        settings += [] if self._is_synced else ["--fsync=off"]
         server = [str(_binary("postgres")), "-D", str(self._data), "-p", str(self.port), *settings]
         # SIGINT is the fast shutdown: a server that loses us still ends in good order.
         postmaster = Child.spawn(
@@ -175,6 +178,7 @@ class LocalPostgres:
             os.chown(partial, nobody.pw_uid, nobody.pw_gid)
         initdb = [str(_binary("initdb")), "-D", str(partial), "--username", _SUPERUSER]
         initdb += ["--auth=trust", "--encoding=UTF8", "--locale=C"]
+        initdb += [] if self._is_synced else ["--no-sync"]
         run([*dying_with_us("KILL", *self._unprivileged()), *initdb], cwd=self._home)
         partial.rename(self._data)
 

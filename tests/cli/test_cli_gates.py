@@ -36,10 +36,10 @@ pytestmark = pytest.mark.real
 
 
 @pytest.fixture
-def schema(monkeypatch: pytest.MonkeyPatch, database: str, cli: Cli) -> str:
-    monkeypatch.setenv("STREAM_DURABLE_POSTGRES__DSN", database)
+def schema(monkeypatch: pytest.MonkeyPatch, empty_database: str, cli: Cli) -> str:
+    monkeypatch.setenv("STREAM_DURABLE_POSTGRES__DSN", empty_database)
     cli("db", "migrate")
-    return database
+    return empty_database
 
 
 def gate(name: str, failures: int, waiting: int) -> Breaker:

@@ -18,8 +18,8 @@ INBOX, EVENTS, COMMANDS = "inbox", "events", "commands.default"
 
 
 @pytest.fixture
-def schema(monkeypatch: pytest.MonkeyPatch, database: str) -> None:
-    monkeypatch.setenv("STREAM_DURABLE_POSTGRES__DSN", database)
+def schema(monkeypatch: pytest.MonkeyPatch, empty_database: str) -> None:
+    monkeypatch.setenv("STREAM_DURABLE_POSTGRES__DSN", empty_database)
 
 
 @pytest.fixture

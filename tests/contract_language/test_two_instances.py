@@ -50,8 +50,8 @@ SCENARIOS: Final[dict[str, Scenario]] = {
 
 
 @pytest.fixture
-def shared(kafka_broker: LocalKafka, database: str) -> Settings:
-    return settings_of(kafka_broker, database, "unused")
+def shared(kafka_broker: LocalKafka, empty_database: str) -> Settings:
+    return settings_of(kafka_broker, empty_database, "unused")
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -148,19 +148,19 @@ app = App("shop", workflows=[orders])
 
 
 @pytest.fixture
-async def before(kafka_broker: LocalKafka, database: str, prefix: str) -> dict[str, set[str]]:
+async def before(kafka_broker: LocalKafka, empty_database: str, prefix: str) -> dict[str, set[str]]:
     """What is in use before the instances are made."""
-    return await names_in_use(settings_of(kafka_broker, database, prefix))
+    return await names_in_use(settings_of(kafka_broker, empty_database, prefix))
 
 
 @pytest.fixture
 async def both(
-    kafka_broker: LocalKafka, database: str, prefix: str, before: dict[str, set[str]]
+    kafka_broker: LocalKafka, empty_database: str, prefix: str, before: dict[str, set[str]]
 ) -> AsyncIterator[tuple[Instance, Instance]]:
     async with AsyncExitStack() as stack:
         found = []
         for name in ("a", "b"):
-            settings = settings_of(kafka_broker, database, f"{prefix}_{name}").override(
+            settings = settings_of(kafka_broker, empty_database, f"{prefix}_{name}").override(
                 {"postgres.db_schema": f"{prefix}_{name}"}
             )
             found.append(await stack.enter_async_context(running(settings, app)))

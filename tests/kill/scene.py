@@ -70,7 +70,7 @@ class Scene:
             self._load.ended = max(ended, self._load.ended)
         return ended
 
-    async def progress(self, runs: int = 200) -> None:
+    async def progress(self, runs: int = 2 * RUNS_A_SECOND) -> None:
         """Wait until this many more runs have ended."""
         aim = await self.completed() + runs
 

@@ -46,14 +46,3 @@ async def test_the_work_of_a_killed_reconciler_is_taken_over_by_the_other(scene:
     report = await scene.prove()
     assert seconds < LATE_SECONDS
     assert report.most_calls <= 1 + REPEATS_PER_FAULT
-
-
-async def test_a_rolling_restart_repeats_and_loses_nothing(scene: Scene) -> None:
-    for process in list(scene.fleet.processes):
-        await process.stop()
-        await scene.join(scene.fleet.start(process.role))
-        await scene.progress(100)
-
-    report = await scene.prove()
-    assert report.repeats == 0, report.repeated[:20]
-    assert report.repeated_events == 0

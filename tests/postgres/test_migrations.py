@@ -21,13 +21,13 @@ SECONDS = 60.0
 
 
 @pytest.fixture
-def settings(database: str) -> PostgresSettings:
-    return PostgresSettings(dsn=database, db_schema="growing")
+def settings(empty_database: str) -> PostgresSettings:
+    return PostgresSettings(dsn=empty_database, db_schema="growing")
 
 
 @pytest.fixture
-async def server(database: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(database, server_settings={"search_path": "growing"})
+async def server(empty_database: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(empty_database, server_settings={"search_path": "growing"})
     yield connection
     await connection.close()
 
@@ -117,11 +117,11 @@ async def test_a_migration_that_was_broken_off_goes_on_where_it_was(
 
 
 async def test_an_index_that_was_left_half_built_is_built_anew(
-    settings: PostgresSettings, server: asyncpg.Connection, database: str
+    settings: PostgresSettings, server: asyncpg.Connection, empty_database: str
 ) -> None:
     expected = await made_at_once(settings, server)
     await migrate(settings, 4, last=1)
-    other = await asyncpg.connect(database, server_settings={"search_path": "growing"})
+    other = await asyncpg.connect(empty_database, server_settings={"search_path": "growing"})
     transaction = other.transaction(isolation="repeatable_read")
     await transaction.start()
     await other.fetch("select * from run")
@@ -148,10 +148,10 @@ async def test_several_migrate_at_once(settings: PostgresSettings, server: async
 
 
 async def test_who_writes_is_not_held_up_behind_a_migration_that_waits(
-    settings: PostgresSettings, server: asyncpg.Connection, database: str
+    settings: PostgresSettings, server: asyncpg.Connection, empty_database: str
 ) -> None:
     await migrate(settings, 4, last=1)
-    reader = await asyncpg.connect(database, server_settings={"search_path": "growing"})
+    reader = await asyncpg.connect(empty_database, server_settings={"search_path": "growing"})
     transaction = reader.transaction()
     await transaction.start()
     await reader.fetch("select * from run")

@@ -151,9 +151,11 @@ async def world(
     verdicts: MemoryLog | None = None,
     known: Iterable[Definition] = (ORDER,),
     cache_bytes_max: int = 64 * 1024 * 1024,
+    is_made: bool = False,
 ) -> World:
-    """Return what a rebuild of this log into a schema needs; the schema is made."""
-    await make(settings, PARTITIONS)
+    """Return what a rebuild of this log into a schema needs; the schema is made, unless it is there."""
+    if not is_made:
+        await make(settings, PARTITIONS)
     return World(
         inbox=inbox,
         verdicts=verdicts or MemoryLog(),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from copy import deepcopy
 
 import asyncpg
 import pytest
-from replay_world import PARTITIONS, a_story, schema, start, world
+from databases import Databases
+from replay_world import PARTITIONS, MemoryLog, a_story, schema, start, world
 
 from stream_durable.ports import Digest
-from stream_durable.postgres.snapshot import TABLES
+from stream_durable.postgres.snapshot import TABLES, Snapshot
 from stream_durable.replay.digest import Difference, compare
 from stream_durable.replay.rebuild import World, rebuild
-from stream_durable.replay.verify import RowDifference, shown, verify
+from stream_durable.replay.verify import RowDifference, _compare, shown, verify
 
 KEYS = {
     "run": ("id",),
@@ -40,23 +42,51 @@ KEYS = {
 class Two:
     """A live schema, and one that was rebuilt beside it."""
 
-    def __init__(self, live: World, rebuilt: World, connection: asyncpg.Connection) -> None:
+    def __init__(
+        self, live: World, rebuilt: World, connection: asyncpg.Connection, *looks: asyncpg.Connection
+    ) -> None:
         self.live, self.rebuilt, self.connection = live, rebuilt, connection
+        self._looks = looks
 
-    async def differences(self, rows_max: int = 20) -> list[RowDifference]:
-        return (await verify(self.rebuilt, self.live.look, rows_max=rows_max)).rows
+    async def differences(self) -> list[RowDifference]:
+        return (await verify(self.rebuilt, self.live.look)).rows
+
+    async def compared(self) -> list[RowDifference]:
+        """Compare as `verify` does, on connections that stay: they cost more than what is compared."""
+        ours, theirs = self._looks
+        async with ours.transaction(), theirs.transaction():
+            live = Snapshot(ours)
+            return (await _compare(live, Snapshot(theirs), await live.partitions(), 20)).rows
+
+
+@pytest.fixture(scope="module")
+def log() -> MemoryLog:
+    return a_story()
 
 
 @pytest.fixture
-async def two(database: str) -> AsyncIterator[Two]:
-    log = a_story()
-    live = await world(schema(database, "live"), log)
-    rebuilt = await world(schema(database, "rebuilt"), log)
-    await rebuild(live)
-    await rebuild(rebuilt)
-    connection = await asyncpg.connect(database, server_settings={"search_path": "live"})
-    yield Two(live, rebuilt, connection)
-    await connection.close()
+def rebuilt_twice(databases: Databases, log: MemoryLog) -> Iterator[str]:
+    """The DSN of a database in which the story was folded into two schemas."""
+
+    async def prepare(dsn: str) -> None:
+        for name in ("live", "rebuilt"):
+            await rebuild(await world(schema(dsn, name), log))
+
+    name = databases.copy("a story told twice", prepare)
+    yield databases.dsn(name)
+    databases.drop(name)
+
+
+@pytest.fixture
+async def two(rebuilt_twice: str, log: MemoryLog) -> AsyncIterator[Two]:
+    told = deepcopy(log)
+    live = await world(schema(rebuilt_twice, "live"), told, is_made=True)
+    rebuilt = await world(schema(rebuilt_twice, "rebuilt"), told, is_made=True)
+    names = ("live", "live", "rebuilt")
+    connections = [await asyncpg.connect(rebuilt_twice, server_settings={"search_path": n}) for n in names]
+    yield Two(live, rebuilt, *connections)
+    for connection in connections:
+        await connection.close()
 
 
 def other(value: object, column: str, kind: str) -> object:
@@ -88,7 +118,7 @@ async def test_a_planted_difference_in_any_column_is_found_and_named(two: Two, t
         where = " and ".join(f"{name} = ${i}" for i, name in enumerate(keys, 2))
         await two.connection.execute(f"update {table} set {column} = $1 where {where}", planted, *key)
 
-        found = await two.differences()
+        found = await two.compared()
 
         if column in keys:
             planted_key = tuple(planted if name == column else row[name] for name in keys)

@@ -61,8 +61,8 @@ async def repaired(settings: Settings) -> list[str]:
 
 
 @pytest.fixture
-def settings(kafka_broker: LocalKafka, database: str, prefix: str) -> Settings:
-    return settings_of(kafka_broker, database, prefix)
+def settings(kafka_broker: LocalKafka, empty_database: str, prefix: str) -> Settings:
+    return settings_of(kafka_broker, empty_database, prefix)
 
 
 @pytest.fixture

@@ -23,7 +23,6 @@ from stream_durable.core.run.signal_wait_rows import SignalWaitRow
 from stream_durable.core.run.state import Detail
 from stream_durable.core.schedule.rows import FiringRow, ScheduleRow
 from stream_durable.ports import DeadRow, Share, TimerRow
-from stream_durable.postgres.migrate import migrate
 from stream_durable.postgres.migration_files import migrations
 from stream_durable.postgres.queries import queries, usual, without_rare
 from stream_durable.postgres.store import PostgresStore
@@ -34,16 +33,14 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture
 async def store(database: str) -> AsyncIterator[PostgresStore]:
-    settings = PostgresSettings(dsn=database, db_schema="contract")
-    await migrate(settings, 4)
-    store = PostgresStore(settings)
+    store = PostgresStore(PostgresSettings(dsn=database))
     yield store
     await store.close()
 
 
 @pytest.fixture
 async def other(store: PostgresStore, database: str) -> AsyncIterator[PostgresStore]:
-    other = PostgresStore(PostgresSettings(dsn=database, db_schema="contract"))
+    other = PostgresStore(PostgresSettings(dsn=database))
     yield other
     await other.close()
 
@@ -109,7 +106,9 @@ async def test_what_a_batch_seldom_has_is_saved_if_it_is_all_there_is(
     assert await store.commit([usual_one])
     assert await store.commit([with_it])
 
-    connection = await asyncpg.connect(database, server_settings={"search_path": "contract"})
+    connection = await asyncpg.connect(
+        database, server_settings={"search_path": PostgresSettings().db_schema}
+    )
     counts = {each: await connection.fetchval(f"select count(*) from {each}") for each in (*SELDOM, "outbox")}
     await connection.close()
     assert counts == {**dict.fromkeys((*SELDOM, "outbox"), 0), table: 1}
