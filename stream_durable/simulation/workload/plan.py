@@ -23,6 +23,8 @@ class Sent:
     is_garbage: bool = False
     #: What its run must have come to before it is sent.
     once: Literal["", "begun", "ended"] = ""
+    #: That run, where its key is no run's.
+    run: str = ""
     #: How many seconds must have passed since what is before it in its script was acknowledged.
     after: float = 0.0
 
@@ -39,7 +41,7 @@ class Plan:
 
 
 def message(
-    at: float, said: Message, *, once: Literal["", "begun", "ended"] = "", after: float = 0.0
+    at: float, said: Message, *, once: Literal["", "begun", "ended"] = "", run: str = "", after: float = 0.0
 ) -> Sent:
     """Return a client's message in the form for sending."""
-    return Sent(at, INBOX, None, said.key.encode(), encode(said), once=once, after=after)
+    return Sent(at, INBOX, None, said.key.encode(), encode(said), once=once, run=run, after=after)
