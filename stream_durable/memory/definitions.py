@@ -126,8 +126,8 @@ class MemoryCatalogue(MemoryDefinitions):
 
 #: Graphs never change, so those of many processes of one world are made once.
 _read = cache(read_definition)
-#: By identity of a definition, which never changes either: itself, so that no other gets its identity, with
-#: its graph or its published form.
+#: By identity of a definition: the definition, kept so that the identity stays unique, with the graph or the
+#: published form. Definitions never change either.
 _graphs: dict[int, tuple[Definition, Graph]] = {}
 _forms: dict[int, tuple[Definition, bytes]] = {}
 
@@ -144,7 +144,7 @@ def prepared(definition: Definition) -> Graph:
 
 
 def _published(definition: Definition) -> bytes:
-    """Return the published form of a definition, made once; a faulty one is refused each time."""
+    """Return the published form of a definition, made once. Faulty definitions are refused each time."""
     known = _forms.get(id(definition))
     if known is None:
         known = _forms[id(definition)] = (definition, admitted(definition))

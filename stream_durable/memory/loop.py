@@ -49,7 +49,7 @@ class SpinError(Exception):
 
 
 class _Call(asyncio.Handle):
-    """A callback for this moment, made thousands of times a second: it asks nothing about debugging."""
+    """A callback for the present moment. Without support for debugging, since worlds make thousands a second."""
 
     __slots__ = ()
 
@@ -73,7 +73,7 @@ class _Call(asyncio.Handle):
 
 
 class _Timer(asyncio.TimerHandle):
-    """A callback for a later moment. In the heap it stands behind it, and none comes before another."""
+    """A callback for a later moment. In the heap, equal moments have no order of their own."""
 
     __slots__ = ()
     __eq__ = object.__eq__
@@ -129,7 +129,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_soon(  # type: ignore[override]  # the base class ties the arguments to the callback
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
-        """Call at this moment, after what is waiting already."""
+        """Call now, after earlier callbacks."""
         if self._closed:
             raise RuntimeError("the loop is closed")
         handle = _Call(callback, args, self, context)

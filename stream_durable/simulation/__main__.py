@@ -10,7 +10,7 @@ from collections import Counter
 
 from stream_durable.simulation.trial import simulate
 
-#: Allocations between two collections: worlds make much that dies by itself, and little else.
+#: Allocations between two collections of garbage; of the objects of worlds, few are in cycles.
 _GC_THRESHOLD = 20_000
 
 
@@ -35,7 +35,7 @@ def _soak(seeds: range | list[int], *, stops: bool) -> int:
     for tried, seed in enumerate(seeds, 1):
         trial = simulate(seed)
         if tried == 1:
-            # What the first has loaded and made stays; what a world leaves behind is collected now and then.
+            # Modules and definitions stay; collections need not look at them again.
             gc.freeze()
             gc.set_threshold(_GC_THRESHOLD)
         hits += trial.hits

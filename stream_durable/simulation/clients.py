@@ -29,7 +29,7 @@ class Clients:
         self._store = store
         self._tasks: list[asyncio.Task[None]] = []
         self._person: asyncio.Task[None] | None = None
-        #: What waits for its run to begin or to end.
+        #: Messages to be sent when a run has begun or ended.
         self.waiting: list[Sent] = []
         #: What was acknowledged to them.
         self.acknowledged: list[Sent] = []

@@ -23,7 +23,7 @@ class Sent:
     is_garbage: bool = False
     #: What its run must have come to before it is sent.
     once: Literal["", "begun", "ended"] = ""
-    #: That run, where its key is no run's.
+    #: The run, where the key is no run's.
     run: str = ""
     #: How many seconds must have passed since what is before it in its script was acknowledged.
     after: float = 0.0
