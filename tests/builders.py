@@ -122,17 +122,19 @@ def token(name: str, *after: str, **options: Any) -> TokenNode:
     return TokenNode(name=name, after=after, **options)
 
 
-def answering(name: str = "quote", **options: Any) -> BesideNode:
+def answering(name: str = "quote", *, concurrency: int = 1, **options: Any) -> BesideNode:
     """Return a function that answers inquiries beside the graph."""
-    return BesideNode(name=name, step=StepNode(name=f"~{name}", **options))
+    return BesideNode(name=name, concurrency=concurrency, step=StepNode(name=f"~{name}", **options))
 
 
-def reacting(signal: str = "", event: str = "", **options: Any) -> BesideNode:
+def reacting(signal: str = "", event: str = "", *, concurrency: int = 1, **options: Any) -> BesideNode:
     """Return a function that reacts to signals of a name, or to events of a name and the key `input.id`."""
     made = StepNode(name=f"~on_{signal or event}", **options)
     if signal:
-        return BesideNode(name=f"on_{signal}", on="signal", signal=signal, step=made)
-    return BesideNode(name=f"on_{event}", on="event", event=event, key="input.id", step=made)
+        return BesideNode(name=f"on_{signal}", on="signal", signal=signal, concurrency=concurrency, step=made)
+    return BesideNode(
+        name=f"on_{event}", on="event", event=event, key="input.id", concurrency=concurrency, step=made
+    )
 
 
 def parallel(name: str, *after: str, **options: Any) -> ParallelNode:
@@ -427,7 +429,7 @@ def picture(entity: Entity) -> dict[str, Any]:
 #: What storing and loading are meant to change, and what is derived again when it is needed.
 PASSING = (
     "is_new", "touched_events", "touched_waits", "lost", "touched_places", "orphans", "items",
-    "undo", "is_touched", "has_new_inputs", "touched", "_leases",
+    "undo", "is_touched", "has_new_inputs", "touched", "_leases", "rings",
 )  # fmt: skip
 
 

@@ -19,8 +19,9 @@ KEPT_CALLS = 10
 HEAVY_ENTRY_BYTES = 120
 #: What wakes the runs that wait.
 SIGNAL, EVENT = "go", "bench.go"
-#: What the run of `hotrun` reacts to.
-HIT = "hit"
+#: What the run of `hotrun` reacts to, some at a time, and one by one.
+HIT, HIT_IN_ORDER = "hit", "hit-in-order"
+HITS_UNDER_WAY = 16
 
 
 def _step(*parameters: str) -> Callable[..., Coroutine[Any, Any, dict[str, str]]]:
@@ -109,12 +110,16 @@ def _kept(name: str) -> Workflow:
 
 
 def _hot(name: str) -> Workflow:
-    """Return a workflow with a wait for a signal, and a reaction to others meanwhile."""
+    """Return a workflow with a wait for a signal, and reactions to two others meanwhile."""
     workflow = Workflow(name)
     workflow.wait_signal(SIGNAL)
 
-    @workflow.on_signal(HIT)
+    @workflow.on_signal(HIT, concurrency=HITS_UNDER_WAY)
     async def hit(signal: object) -> None:
+        pass
+
+    @workflow.on_signal(HIT_IN_ORDER)
+    async def hit_in_order(signal: object) -> None:
         pass
 
     return workflow

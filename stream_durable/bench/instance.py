@@ -115,10 +115,21 @@ class Instance:
         """Return the same installation with another workload, for a base of comparison."""
         return replace(self, workload=workload)
 
-    def measure(self, runs: Sequence[str], action: Callable[[], Sequence[float] | None]) -> Sample:
-        """Measure an action ending with the last of these runs; may return milliseconds per run."""
+    def measure(
+        self,
+        runs: Sequence[str],
+        action: Callable[[], Sequence[float] | None],
+        *,
+        forgets_peaks: bool = False,
+    ) -> Sample:
+        """Measure an action ending with the last of these runs; may return milliseconds per run.
+
+        With `forgets_peaks` the memory of our processes is that during the action, without what came before.
+        """
         counting = self.counting()
         usage = Usage(self.services.trees | {role: child.pid for role, child in self.processes.items()})
+        if forgets_peaks:
+            usage.reset_peaks()
         records, cpu, begin = self._records(), usage.cpu_s(), time.perf_counter()
         latencies = action()
         seconds, used = time.perf_counter() - begin, usage.cpu_s()

@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
-from stream_durable.bench.app import EVENT, HIT, SIGNAL
+from stream_durable.bench.app import EVENT, SIGNAL
 from stream_durable.bench.errors import BenchError
 from stream_durable.core.lifecycle import RUN_CANCELLED, RUN_FAILED, RunEvent, StepEvent
 from stream_durable.core.messages import Message, SignalRun, StartRun
@@ -181,9 +181,9 @@ class Load:
         """Send a run the signal for its wait."""
         self.send(SignalRun(key=run, id=f"{run}/go", signal=SIGNAL, data=PAYLOAD))
 
-    def hit(self, run: str, number: int) -> None:
-        """Send a run a signal for its reaction."""
-        self.send(SignalRun(key=run, id=f"{run}/{number}", signal=HIT, data=PAYLOAD))
+    def hit(self, run: str, signal: str, number: int) -> None:
+        """Send a run a signal for a reaction."""
+        self.send(SignalRun(key=run, id=f"{run}/{signal}/{number}", signal=signal, data=PAYLOAD))
 
     def event(self, key: str) -> None:
         """Publish the event for the waits with this key."""

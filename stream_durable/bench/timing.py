@@ -81,7 +81,7 @@ def _looked_on(made: Instance) -> Sample:
         nonlocal ended
         ended = made.completed.during(LOOK_SECONDS, made.check)
 
-    sample = made.measure([], work)
+    sample = made.measure([], work, forgets_peaks=True)
     return replace(sample, runs=ended, steps=ended * made.workload.steps, is_of_time=True)
 
 

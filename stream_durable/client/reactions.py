@@ -1,4 +1,4 @@
-"""The reactions of a run: what each reads, how far behind it is, and what the call under way waits for."""
+"""The reactions of a run: what each reads, how far behind it is, and what the oldest call waits for."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from stream_durable.core.definition.nodes import BesideNode
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import channel_id
 from stream_durable.core.names import beside_name
-from stream_durable.core.run.beside import open_calls
+from stream_durable.core.run.beside import calls
 from stream_durable.core.run.cause import Cause
 from stream_durable.core.run.explain import causes
 from stream_durable.core.run.state import Run
 from stream_durable.core.run.waiting import event_key
-from stream_durable.core.status import PENDING
+from stream_durable.core.status import PENDING, STEP_ENDED
 from stream_durable.ports import ReactionSource, Views
 
 
@@ -28,12 +28,12 @@ class ReactionState(NamedTuple):
     of: str
     #: Of events.
     key: str | None
-    #: How many events or signals came and are not worked off, the one under way among them; None: unknown,
+    #: How many events or signals came and are not worked off, those under way among them; None: unknown,
     #: or not registered with the channel yet.
     behind: int | None
-    #: The step of the call under way, in `helpers`.
+    #: The step of the oldest call under way, in `helpers`.
     step: str | None
-    #: Of the call under way; without one, the next event or signal.
+    #: Of that call; without one, the next event or signal.
     waits_for: tuple[WaitsFor, ...]
 
 
@@ -54,18 +54,21 @@ def _reactions(run: Run) -> Iterator[BesideNode]:
 
 
 def _state(run: Run, node: BesideNode, counts: Mapping[str, int]) -> ReactionState:
-    calls = list(open_calls(run, node.name))
-    under_way = next((i for i, step in calls if step.status != PENDING), None)
+    found = [(call, i, step.status) for i, step, call in calls(run, node.name)]
+    waiting = sorted((each for each in found if each[2] not in STEP_ENDED), key=lambda each: each[0].number)
+    under_way = next((i for _, i, status in waiting if status != PENDING), None)
     count = counts.get(beside_name(node.name))
-    if node.on == "signal":
-        count = None if count is None else count + len(calls)
+    if count is not None:
+        # What the run has asked its channel beyond is counted there no more.
+        taken = max((call.arrival for call, _, _ in found if call.is_acknowledged), default=0)
+        count += sum(call.arrival <= taken for call, _, _ in waiting)
     if under_way is not None:
-        found, step = causes(run, under_way), run.graph.names[under_way]
+        why, step = causes(run, under_way), run.graph.names[under_way]
     else:
-        found, step = (_next(run, node),), None
+        why, step = (_next(run, node),), None
     key = _key(run, node) if node.on == "event" else None
     on: Literal["event", "signal"] = "event" if node.on == "event" else "signal"
-    waits = tuple(map(waits_for, found))
+    waits = tuple(map(waits_for, why))
     return ReactionState(node.name, on, node.event or node.signal, key, count, step, waits)
 
 

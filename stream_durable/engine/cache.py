@@ -22,7 +22,7 @@ class Cache:
         self.bytes = 0
         # A plain dict finds its first key slowly once many before it are gone.
         self._entities: dict[Kind, OrderedDict[str, Entity]] = {kind: OrderedDict() for kind in KINDS}
-        self._weights: dict[tuple[Kind, str], int] = {}
+        self._weights: dict[Kind, dict[str, int]] = {kind: {} for kind in KINDS}
 
     def of(self, kind: Kind) -> dict[str, Entity]:
         """Return the entities of a kind, for reading."""
@@ -30,12 +30,12 @@ class Cache:
 
     def keep(self, kind: Kind, entity: Entity) -> None:
         """Hold an entity, as the most recently used."""
-        entities, key = self._entities[kind], entity.id
+        entities, weights, key = self._entities[kind], self._weights[kind], entity.id
         entities[key] = entity
         entities.move_to_end(key)
         weight = entity.weight()
-        self.bytes += weight - self._weights.get((kind, key), 0)
-        self._weights[kind, key] = weight
+        self.bytes += weight - weights.get(key, 0)
+        weights[key] = weight
 
     def carry_over(self, touched: Mapping[tuple[Kind, str], Entity]) -> None:
         """Keep the entities touched by a stored batch, except finished ones."""
@@ -48,7 +48,7 @@ class Cache:
     def forget(self, kind: Kind, key: str) -> None:
         """Let an entity go."""
         self._entities[kind].pop(key, None)
-        self.bytes -= self._weights.pop((kind, key), 0)
+        self.bytes -= self._weights[kind].pop(key, 0)
 
     def forget_partitions(self, partitions: Iterable[int]) -> None:
         """Drop all entities of these partitions."""

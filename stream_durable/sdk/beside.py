@@ -40,6 +40,7 @@ def beside_nodes(made: Iterable[tuple[Draft, AnyNode]]) -> tuple[BesideNode, ...
             signal=draft.signal,
             event=draft.event,
             key=draft.key,
+            concurrency=draft.concurrency,
             step=node,
         )
         for draft, node in made

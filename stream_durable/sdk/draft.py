@@ -56,6 +56,8 @@ class Draft:
     signal: str = ""
     event: str = ""
     key: str = ""
+    #: How many calls beside the graph may be under way at the same time.
+    concurrency: int = 1
     compensation: Draft | None = None
     #: Of a group.
     members: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from stream_durable.core.definition.nodes import ChildNode, EachNode, OnError, O
 from stream_durable.sdk.draft import Draft, Work
 from stream_durable.sdk.options import Options, name_of
 from stream_durable.sdk.origin import Origin, author_frame, local_names
-from stream_durable.sdk.step_options import CallOptions, OnMembers, StepOptions
+from stream_durable.sdk.step_options import BesideOptions, CallOptions, OnMembers, StepOptions
 from stream_durable.sdk.steps import Step, plain, read_after, read_names, read_takes
 
 if TYPE_CHECKING:
@@ -127,6 +127,19 @@ def call_draft(
     known_options(options, given, CallOptions)
     node, work = _called(options, name, function, given, workflow)
     return Draft(node, origin, options, work)
+
+
+def beside_draft(
+    label: str, name: str, function: Any, origin: Origin, given: Mapping[str, Any], workflow: Workflow
+) -> Draft:
+    """Return the draft of a function called beside the graph."""
+    options = Options(label)
+    known = known_options(options, given, BesideOptions)
+    node, work = _called(options, name, function, given, workflow)
+    concurrency = options.count("concurrency=", known.get("concurrency"))
+    return Draft(
+        node, origin, options, work, role="beside", concurrency=1 if concurrency is None else concurrency
+    )
 
 
 def child_draft(

@@ -30,6 +30,13 @@ class CallOptions(TypedDict, total=False):
     queue: str
 
 
+class BesideOptions(CallOptions, total=False):
+    """Options of functions called beside the graph."""
+
+    #: How many calls for one run may be under way at the same time, from 1 to 50; without it, one.
+    concurrency: int | None
+
+
 class DueOptions(TypedDict, total=False):
     """The moment by which an end is expected: a missed one is reported, and changes nothing."""
 

@@ -14,7 +14,7 @@ from stream_durable.core.definition.guards import QueueRule
 from stream_durable.core.definition.nodes import HOOKS, Definition, StepNode
 from stream_durable.core.names import beside_name, hook_name, undo_name
 from stream_durable.sdk.draft import Draft
-from stream_durable.sdk.drafting import call_draft, own_name, template_draft
+from stream_durable.sdk.drafting import beside_draft, call_draft, own_name, template_draft
 from stream_durable.sdk.durations import Duration
 from stream_durable.sdk.errors import DefinitionError
 from stream_durable.sdk.gate import Gate
@@ -27,7 +27,7 @@ from stream_durable.sdk.queue_rule import with_rule
 from stream_durable.sdk.retry import Retry
 from stream_durable.sdk.scope import Scope
 from stream_durable.sdk.starts import Batch, Debounce, Single, read_starts
-from stream_durable.sdk.step_options import CallOptions, OnCallError, TemplateOptions
+from stream_durable.sdk.step_options import BesideOptions, CallOptions, OnCallError, TemplateOptions
 from stream_durable.sdk.steps import Decorator, F, Template, checked_function, plain
 
 if TYPE_CHECKING:
@@ -169,20 +169,19 @@ class Workflow(Scope, Generic[In, Out]):
 
         return decorate if function is None else decorate(function)
 
-    def answers(self, name: str, **options: Unpack[CallOptions]) -> Callable[[F], F]:
+    def answers(self, name: str, **options: Unpack[BesideOptions]) -> Callable[[F], F]:
         """Let the decorated function answer inquiries of this name, beside the graph, while a run goes on.
 
         The parameter `request` receives what an inquiry carries, in its type. What the function returns is
         the answer; what it raises refuses the inquiry, and does nothing to the run. Inquiries of one name to
-        a run are answered one by one, in the order of the log.
+        a run are answered one by one, in the order of the log; with `concurrency=`, so many at a time.
         """
 
         def decorate(decorated: F) -> F:
             function = checked_function("answers", decorated, self)
             origin = origin_of_function(function, author_frame())
             called = beside_name(name_of(name))
-            draft = call_draft(f"answer {name!r}", called, function, origin, options, self)
-            draft.role = "beside"
+            draft = beside_draft(f"answer {name!r}", called, function, origin, options, self)
             self._add_draft(draft)
             return decorated
 
@@ -193,13 +192,14 @@ class Workflow(Scope, Generic[In, Out]):
         signal: str,
         *,
         on_error: OnCallError = "fail",
-        **options: Unpack[CallOptions],
+        **options: Unpack[BesideOptions],
     ) -> Callable[[F], F]:
         """Call the decorated function for each signal of this name, beside the graph, while a run goes on.
 
         The parameter `signal` receives what the signal carries, in its type. The function may return
         `Cancel`, `Jump` or `Finish`, and change the context. Signals are worked off one by one, in the order
-        of the log. A failure without attempts left fails the run, unless `on_error` is "continue" or "skip".
+        of the log; with `concurrency=`, so many at a time. A failure without attempts left fails the run,
+        unless `on_error` is "continue" or "skip".
         """
 
         def keep(draft: Draft) -> None:
@@ -213,7 +213,7 @@ class Workflow(Scope, Generic[In, Out]):
         *,
         key: str,
         on_error: OnCallError = "fail",
-        **options: Unpack[CallOptions],
+        **options: Unpack[BesideOptions],
     ) -> Callable[[F], F]:
         """Call the decorated function for each event of this name and key while a run goes on.
 
@@ -227,14 +227,13 @@ class Workflow(Scope, Generic[In, Out]):
         return self._reaction("on_event", event, on_error, options, keep)
 
     def _reaction(
-        self, what: str, to: str, on_error: OnCallError, options: CallOptions, keep: Callable[[Draft], None]
+        self, what: str, to: str, on_error: OnCallError, options: BesideOptions, keep: Callable[[Draft], None]
     ) -> Callable[[F], F]:
         def decorate(decorated: F) -> F:
             function = checked_function(what, decorated, self)
             origin = origin_of_function(function, author_frame())
             called = beside_name(name_of(getattr(function, "__name__", "")))
-            draft = call_draft(f"reaction to {to!r}", called, function, origin, options, self)
-            draft.role = "beside"
+            draft = beside_draft(f"reaction to {to!r}", called, function, origin, options, self)
             keep(draft)
             if isinstance(draft.node, StepNode):
                 draft.node = replace(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stream_durable.core.definition.nodes import BesideNode
 from stream_durable.core.effects import Command
 from stream_durable.core.lifecycle import (
     RUN_COMPLETED,
@@ -28,10 +29,11 @@ _ENDS = (STEP_COMPLETED, STEP_FAILED, STEP_CANCELLED, STEP_SKIPPED)
 
 
 def inquiries_are_answered_one_by_one(world: World, oracle: Oracle) -> Iterator[str]:
-    """Each inquiry is a single call with the same data, in the order of the log, after the previous call."""
+    """Each inquiry is a single call with the same data, in the order of the log, with room beside others."""
     for run in oracle.runs():
-        for name in [node.name for node in run.graph.beside.values() if node.on == "inquiry"]:
-            yield from _in_order(run.id, name, oracle.applied.get(run.id, []))
+        for node in run.graph.beside.values():
+            if node.on == "inquiry":
+                yield from _in_order(run.id, node, oracle.applied.get(run.id, []))
 
 
 def a_reaction_that_cancels_its_run_is_the_end_of_it(world: World, oracle: Oracle) -> Iterator[str]:
@@ -48,7 +50,8 @@ def a_reaction_that_cancels_its_run_is_the_end_of_it(world: World, oracle: Oracl
             is_cancelled |= isinstance(folded.message, AttemptCancels) and not is_finished
 
 
-def _in_order(run: str, name: str, lived: list[Folded]) -> Iterator[str]:
+def _in_order(run: str, node: BesideNode, lived: list[Folded]) -> Iterator[str]:
+    name = node.name
     asked: list[bytes] = []
     begun: list[int] = []
     ended: set[int] = set()
@@ -67,7 +70,7 @@ def _in_order(run: str, name: str, lived: list[Folded]) -> Iterator[str]:
             if number is None or number in begun:
                 continue
             assert isinstance(command, Command)
-            if number != len(begun) or set(begun) - ended:
+            if number != len(begun) or len(set(begun) - ended) >= node.concurrency:
                 yield f"{command.step!r} of {run} was called after {begun}, of which {ended} had ended"
             if number >= len(asked) or command.item is None or bytes(command.item) != asked[number]:
                 yield f"{command.step!r} of {run} was called with {command.item!r}, asked were {asked}"

@@ -71,12 +71,12 @@ def _is_fair(given: list[str], earlier: list[str], later: list[str]) -> bool:
 
 
 def events_are_reacted_to_one_by_one(world: World, oracle: Oracle) -> Iterator[str]:
-    """Each event is a single call with the same data, after the previous call, once for each run."""
+    """Each event is a single call with the same data, in their order, with room, once for each run."""
     yield from _each_one_by_one(oracle, "event")
 
 
 def signals_are_reacted_to_one_by_one(world: World, oracle: Oracle) -> Iterator[str]:
-    """Each signal is a single call with the same data, in the order of the log, after the previous call."""
+    """Each signal is a single call with the same data, in the order of the log, with room beside others."""
     yield from _each_one_by_one(oracle, "signal")
 
 
@@ -103,7 +103,7 @@ def _one_by_one(run: str, node: BesideNode, lived: list[Folded]) -> Iterator[str
     #: When each is kept no longer, and its data.
     waiting: list[tuple[float, bytes]] = []
     seen: set[str] = set()
-    under_way = ""
+    under_way: set[str] = set()
     for folded in lived:
         message = folded.message
         if _is_about(message, node):
@@ -111,19 +111,18 @@ def _one_by_one(run: str, node: BesideNode, lived: list[Folded]) -> Iterator[str
                 yield f"{node.name} of {run} takes {message.id!r} twice"
             seen.add(message.id)
             waiting.append((_expiry(message, folded.clock), bytes(message.data)))
-        if any(_is_end_of(event, under_way) for event in folded.events):
-            under_way = ""
+        under_way -= {event.step for event in folded.events if _is_end(event)}
         for command in folded.commands:
-            if not _calls(command, node.name) or command.step == under_way:
+            if not _calls(command, node.name) or command.step in under_way:
                 continue
-            if under_way:
-                yield f"{command.step!r} of {run} was called while {under_way!r} was under way"
-            under_way = command.step
+            if len(under_way) >= node.concurrency:
+                yield f"{command.step!r} of {run} was called while {sorted(under_way)} were under way"
+            under_way.add(command.step)
             wanted = _next_of(waiting, folded.clock)
             if (item := bytes(command.item or b"")) != wanted:
                 yield f"{command.step!r} of {run} was called with {item!r}, and {wanted!r} was next"
         if any(isinstance(event, RunEvent) and event.type in _RUN_ENDS for event in folded.events):
-            under_way = ""
+            under_way.clear()
             waiting.clear()
 
 
@@ -140,8 +139,8 @@ def _expiry(message: EventGiven | SignalRun | StartWithSignal, now: int) -> floa
     return inf if ttl_ms is None else now + max(ttl_ms, 1)
 
 
-def _is_end_of(event: StepEvent | RunEvent, step: str) -> bool:
-    return isinstance(event, StepEvent) and event.type in _ENDS and event.step == step
+def _is_end(event: StepEvent | RunEvent) -> TypeGuard[StepEvent]:
+    return isinstance(event, StepEvent) and event.type in _ENDS
 
 
 def _is_about(message: Message, node: BesideNode) -> TypeGuard[EventGiven | SignalRun | StartWithSignal]:

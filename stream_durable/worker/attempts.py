@@ -327,7 +327,9 @@ class Attempts:
             end = self._making.failed(job, failure_from(error))
         finally:
             job.task = None
-            del self.running[key]
+            # One that was left may have come back before its task went on.
+            if self.running.get(key) is job:
+                del self.running[key]
             self._isolation.leave(job)
         self._report(job, task, end)
         # By identity: values of others may be compared in ways of their own, and raise.

@@ -35,12 +35,12 @@ class Job:
     Also the source of the handler's context about the attempt, readable from any thread.
     """
 
-    __slots__ = ("announced", "beat", "clock", "command", "coroutine", "following", "handler", "has_noted",
-                 "has_references", "has_thread", "inside", "is_cancelled", "is_in_thread", "is_overdue",
-                 "is_repeat", "is_reported", "keeper", "keeping", "key", "label", "line", "lines", "marks",
-                 "must_answer", "needs_thread", "note", "partition", "percent", "reply_to", "returns",
-                 "settle", "signs", "size", "started", "task", "timeout_ms", "values", "variables",
-                 "waits")  # fmt: skip
+    __slots__ = ("announced", "beat", "clock", "command", "coroutine", "following", "handler",
+                 "has_noted", "has_references", "has_thread", "inside", "is_cancelled", "is_in_thread",
+                 "is_left", "is_overdue", "is_repeat", "is_reported", "keeper", "keeping", "key",
+                 "label", "line", "lines", "marks", "must_answer", "needs_thread", "note", "partition",
+                 "percent", "reply_to", "returns", "settle", "signs", "size", "started", "task",
+                 "timeout_ms", "values", "variables", "waits")  # fmt: skip
 
     def __init__(
         self,
@@ -103,6 +103,8 @@ class Job:
         self.is_cancelled = False
         #: Whether it waits to hear that it was.
         self.must_answer = False
+        #: Whether its command was left to another worker before its function was called.
+        self.is_left = False
         #: Whether a thread works at it now.
         self.is_in_thread = False
         #: Whether its time is over while a thread, which cannot be stopped, still works at it.
@@ -225,7 +227,8 @@ class Job:
     def leave(self, gone: DoneOffsets) -> bool:
         """Forget the places in a partition that was taken away; say whether there are no others."""
         self.marks = [mark for mark in self.marks if mark[0] is not gone]
-        return not self.marks
+        self.is_left = not self.marks
+        return self.is_left
 
     @property
     def is_suspect(self) -> bool:

@@ -88,7 +88,7 @@ class Leases:
         for again. The lease is short until the first heartbeat, sent once the attempt has survived for a
         while.
 
-        Return False, without an announcement, if the command was left to another worker before its turn.
+        Return False if the command was left to another worker before the call.
         """
         settings, command = self._settings, job.command
         patience = settings.lease_ms / 1_000 if command.alone else 0.0
@@ -103,6 +103,8 @@ class Leases:
             self._announce(job, now, lease_ms, self._say, heard.set)
             job.beat = now - settings.heartbeat_ms + settings.started_after_ms
             await heard.wait()
+            if job.is_left:
+                return False
         command = job.command
         # Should it end us as well, this is the last that is heard of us.
         self.write_note(job)
@@ -114,7 +116,7 @@ class Leases:
             _log.info(ATTEMPT_ANNOUNCED, **who)
         await settle()
         job.settle = None
-        return True
+        return not job.is_left
 
     def _announce(
         self, job: Job, now: int, lease_ms: int, say: Say, then: Callable[[], None] = lambda: None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from builders import signal, sleep, step
+from builders import reacting, signal, sleep, step
 from msgspec.structs import replace
 
 from stream_durable.core.admission.rule import SingleRule, Starts
@@ -116,6 +116,17 @@ def test_limits_of_runs_and_of_their_starts_are_options_of_the_workflow() -> Non
         ("workflow", None, "starts: none -> some"),
     ]
     assert said(new, other) == [("workflow", None, "gate.limits.at_once: 2 -> 3")]
+
+
+def test_when_a_function_beside_the_graph_is_called_is_an_option() -> None:
+    old = of(step("a"), beside=(reacting("hit"), reacting(event="paid")))
+    other = replace(reacting(event="paid", concurrency=3), key="input.order")
+    new = of(step("a"), beside=(reacting("hit"), other))
+
+    assert said(old, new) == [
+        ("options", "~on_paid", "key: input.id -> input.order"),
+        ("options", "~on_paid", "concurrency: 1 -> 3"),
+    ]
 
 
 def test_a_compensation_that_is_new_is_an_option() -> None:

@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from core.test_taking import restored
 from stream_durable.core.channel.fold import EVENTS_MAX
-from stream_durable.core.channel.reading import PORTION
+from stream_durable.core.channel.reading import PORTION, PORTION_BYTES
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.fold import refuse
@@ -37,8 +37,10 @@ def opened(run: str = RUN, ordinal: int = 1, since: int = 0) -> ReadOpened:
     return ReadOpened(key=CHANNEL, run=run, reaction=NAME, ordinal=ordinal, since=since, format=2)
 
 
-def reacted(number: int, run: str = RUN, ordinal: int = 1) -> EventReacted:
-    return EventReacted(key=CHANNEL, run=run, reaction=NAME, ordinal=ordinal, number=number, format=2)
+def reacted(number: int, run: str = RUN, ordinal: int = 1, room: int = 1) -> EventReacted:
+    return EventReacted(
+        key=CHANNEL, run=run, reaction=NAME, ordinal=ordinal, number=number, room=room, format=2
+    )
 
 
 def closed(run: str = RUN, ordinal: int = 1) -> ReadClosed:
@@ -62,6 +64,36 @@ class Reading(Meeting):
 
 
 class TestTheChannel:
+    def test_as_many_events_are_given_as_there_is_room_for(self) -> None:
+        meeting = Reading(CHANNEL)
+        meeting.tell(opened())
+        for number in range(1, 7):
+            meeting.published(f"e{number}")
+        meeting.tell(reacted(1, room=3))
+        assert meeting.given == [(RUN, f"e{number}", number) for number in (2, 3, 4)]
+        given = [m for m in meeting.effects.messages if type(m) is EventGiven]
+        assert [m.more for m in given] == [2, 1, 0]
+        # Only the last of them can be answered, and all are repeated until it was.
+        assert meeting.tell(reacted(3)) is Outcome.LATE
+        meeting.tell(opened())
+        assert [m for m in meeting.effects.messages if type(m) is EventGiven] == given
+        meeting.tell(reacted(4, room=5))
+        assert meeting.given == [(RUN, "e5", 5), (RUN, "e6", 6)]
+        meeting.tell(reacted(6, room=5))
+        assert meeting.given == []
+        meeting.published("e7")
+        assert meeting.given == [(RUN, "e7", 7)]
+
+    def test_large_events_are_given_in_several_records(self) -> None:
+        meeting = Reading(CHANNEL)
+        meeting.tell(opened())
+        for number in range(1, 8):
+            meeting.published(f"e{number}", b'"' + b"x" * 850_000 + b'"')
+        meeting.tell(reacted(1, room=50))
+        assert meeting.given == [
+            (RUN, f"e{number}", number) for number in range(2, 3 + PORTION_BYTES // 850_000)
+        ]
+
     def test_the_next_event_is_given_when_the_one_before_was_reacted_to(self) -> None:
         meeting = Reading(CHANNEL)
         meeting.tell(opened())

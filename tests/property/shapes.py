@@ -161,13 +161,22 @@ def random_definition(choose: Choices, size: int) -> Definition:
     )
     around = _around(choose)
     concurrency = choose.of((None, None, None, 1, 2, 4))
-    beside = tuple(answering(name, retry=_retry(choose)) for name in ANSWERS if choose.chance(25))
+    beside = tuple(
+        answering(name, retry=_retry(choose), concurrency=_calls_at_once(choose))
+        for name in ANSWERS
+        if choose.chance(25)
+    )
     if choose.chance(25):
         reaction = StepNode(name="~heard", retry=_retry(choose), on_error=choose.of(("fail", "continue")))
-        beside += (BesideNode(name="heard", on="signal", signal="told", step=reaction),)
+        beside += (
+            BesideNode(
+                name="heard", on="signal", signal="told", step=reaction, concurrency=_calls_at_once(choose)
+            ),
+        )
     if choose.chance(25):
         on_error = choose.of(("fail", "skip", "continue"))
-        beside += (reacting(event="paid", retry=_retry(choose), on_error=on_error),)
+        at_once = _calls_at_once(choose)
+        beside += (reacting(event="paid", retry=_retry(choose), on_error=on_error, concurrency=at_once),)
     made = Definition(
         name="order", nodes=tuple(nodes), templates=templates, hooks=hooks,
         timeout_ms=60_000 if choose.chance(15) else None,
@@ -324,6 +333,10 @@ def _moment(choose: Choices, after: tuple[str, ...]) -> AnyMoment:
 
 def _path(choose: Choices, after: tuple[str, ...], rest: str) -> str:
     return f"{choose.of(after)}.{rest}" if after and choose.chance(40) else f"input.{rest}"
+
+
+def _calls_at_once(choose: Choices) -> int:
+    return choose.of((1, 1, 2, 3))
 
 
 def _retry(choose: Choices) -> RetryPolicy:

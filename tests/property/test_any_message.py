@@ -128,7 +128,8 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
         [SignalRun(key=RUN, id="s1", signal="go"), EventPublished(key="paid/k1", id="e1", ttl_ms=1)]
     ),
     "reaction": st.sampled_from(["~on_paid", "~ghost", "x"]), "ordinal": st.integers(1, 3),
-    "number": st.integers(1, 4), "EventGiven.at": numbers,
+    "number": st.integers(1, 4), "EventGiven.at": numbers, "more": st.integers(0, 3),
+    "room": st.integers(1, 50),
     "EventDelivered.at": numbers, "EventOffered.at": numbers, "is_awaited": st.booleans(),
     "ScheduleNext.at": st.none() | st.sampled_from([0, 1 << 40]),
     "inquiry": st.sampled_from(["quote", "state", "price", "x" * 512]),

@@ -16,6 +16,7 @@ from simulation.broken import found
 from stream_durable.core.channel import fold as channel_fold
 from stream_durable.core.channel import reading
 from stream_durable.core.channel.state import Channel
+from stream_durable.core.definition.nodes import BesideNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.entities import ENTITIES
 from stream_durable.core.fold import HANDLERS
@@ -294,7 +295,8 @@ def test_a_second_end_from_outside_that_is_taken_is_found(monkeypatch: pytest.Mo
 
 
 def test_inquiries_that_overtake_one_another_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(beside, "min", max, raising=False)
+    in_order = beside._open_of
+    monkeypatch.setattr(beside, "_open_of", lambda run, name: in_order(run, name)[::-1])
 
     found(40, by="inquiries_are_answered_one_by_one", only=("answering",))
 
@@ -322,10 +324,21 @@ def test_a_reaction_that_does_not_ask_for_more_is_found(monkeypatch: pytest.Monk
     monkeypatch.setattr(
         reading,
         "_next",
-        lambda channel, key, reader, now, out: reading.insort(channel.idle, (reader.cursor, *key)),
+        lambda channel, key, reader, now, out, room=1: reading.insort(channel.idle, (reader.cursor, *key)),
     )
 
     found(20, by="an_event_is_taken_by_one", only=("informed",))
+
+
+def test_more_calls_at_once_than_a_reaction_may_have_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    begin_next = beside.begin_next
+
+    def without_bound(run: Run, node: BesideNode, now: int, out: Effects) -> None:
+        begin_next(run, replace_fields(node, concurrency=9), now, out)
+
+    monkeypatch.setattr(beside, "begin_next", without_bound)
+
+    found(40, by="signals_are_reacted_to_one_by_one", only=("reacting",))
 
 
 def test_reactions_that_cancel_nothing_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

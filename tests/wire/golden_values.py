@@ -679,3 +679,7 @@ REVIEW: dict[str, Any] = {"key": RUN, "id": "m12", "format": 2}
 MESSAGES += [MarkReviewed(**REVIEW), MarkReviewed(**REVIEW, by="Zoë", reason="paid by hand")]
 MESSAGES += KEYS
 MESSAGES += [RunAdmitted(**LET, inputs=(DATA, Raw(b"null")), is_single=True)]
+MESSAGES += [
+    EventGiven(**GIVEN, data=DATA, at=1_764_000_000_000, by="till 4", more=15),
+    EventReacted(**READ, number=7, room=16),
+]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sized
+from typing import Any
 
 import pytest
 from waiting import eventually
@@ -11,6 +13,8 @@ from worker_site import SECONDS, TOPIC, Site, working
 from stream_durable import Workflow
 from stream_durable.core.messages import AttemptReturned, AttemptStarted
 from stream_durable.memory.ports import MemoryLog
+from stream_durable.worker.job import Job
+from stream_durable.worker.leases import Leases
 
 
 class Other(MemoryLog):
@@ -83,6 +87,36 @@ async def test_suspects_without_a_turn_are_left_to_the_next_worker(*, is_stopped
     assert site.broker.group("worker", TOPIC).offsets[0][0] == 16
 
 
+async def test_a_suspect_that_is_left_while_it_is_announced_is_not_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    flow, release, called = stubborn()
+    async with working(flow, started_after_ms=60_000) as site:
+        assert site.worker is not None
+        attempts, announced = site.worker.attempts, Leases._announce
+        copies: list[Job] = []
+
+        def announce(leases: Leases, job: Job, *arguments: Any) -> None:
+            announced(leases, job, *arguments)
+            if not copies:
+                # Before that is acknowledged the command comes a second time, and the partition moves: there
+                # and back.
+                [(offsets, offset)] = job.marks
+                copies.extend(Job(job.command, offsets, offset + more) for more in (1, 1))
+                attempts.add(copies[0], job.line)
+                attempts.leave(offsets, lambda: None)
+                attempts.add(copies[1], job.line)
+
+        monkeypatch.setattr(Leases, "_announce", announce)
+        site.ask("a", run="suspect", input="suspect", losses=1)
+        await eventually(_holds(called, 1), "the one that came back is called", seconds=SECONDS)
+        [running] = attempts.running.values()
+        assert running is copies[1]
+        release.set()
+        await site.ends(1)
+        assert (called, attempts.running) == (["suspect"], {})
+
+
 async def test_a_worker_that_stops_gives_its_partitions_up_before_what_runs_has_ended() -> None:
     flow, release, called = stubborn()
     async with working(flow, concurrency=1, drain_ms=20_000, started_after_ms=60_000) as site:
@@ -125,7 +159,7 @@ async def test_what_does_not_end_in_time_is_handed_back() -> None:
     assert [type(one) for one in site.said] == [AttemptStarted, AttemptReturned]
 
 
-def _holds(calls: list[str], count: int):  # type: ignore[no-untyped-def]
+def _holds(calls: Sized, count: int):  # type: ignore[no-untyped-def]
     async def look() -> bool:
         return len(calls) >= count
 

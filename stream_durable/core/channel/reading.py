@@ -1,13 +1,14 @@
-"""Events for reactions: a channel gives them one by one, the next after the end of the previous reaction.
+"""Events for reactions: a channel gives them in order, as many as the reaction has room for.
 
-A reaction has a cursor, the number of its last event. Numbers increase strictly, and an event is kept for the
-slowest reaction, so the channel is the queue. A message names its opening and number: late, repeated or
-misplaced messages change nothing.
+A reaction has a cursor, the number up to which it has taken events in. Numbers increase strictly, and an
+event is kept for the slowest reaction, so the channel is the queue. A message names its opening and number:
+late, repeated or misplaced messages change nothing.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import Final
 
@@ -27,7 +28,7 @@ _number = itemgetter(0)
 
 
 def open_read(channel: Channel, message: ReadOpened, now: int, out: Effects) -> Outcome:
-    """Begin to give a reaction the events since a time; repeat the event under way."""
+    """Begin to give a reaction the events since a time; repeat events under way."""
     key = (message.run, message.reaction)
     held = channel.readers.get(key)
     if held is not None and held.ordinal >= message.ordinal:
@@ -45,7 +46,7 @@ def open_read(channel: Channel, message: ReadOpened, now: int, out: Effects) -> 
 
 
 def reacted(channel: Channel, message: EventReacted, now: int, out: Effects) -> Outcome:
-    """Give a reaction the next event."""
+    """Give a reaction the next events."""
     key = (message.run, message.reaction)
     held = channel.readers.get(key)
     if held is None or held.ordinal != message.ordinal or held.given != message.number:
@@ -55,7 +56,7 @@ def reacted(channel: Channel, message: EventReacted, now: int, out: Effects) -> 
     insort(channel.cursors, message.number)
     reader = channel.readers[key] = Reader(held.ordinal, message.number)
     channel.touched_waits[key] = None
-    _next(channel, key, reader, now, out)
+    _next(channel, key, reader, now, out, message.room)
     _forget_beyond(channel, first)
     return Outcome.APPLIED
 
@@ -71,9 +72,11 @@ def close_read(channel: Channel, message: ReadClosed, now: int, out: Effects) ->
 
 
 def _give_again(channel: Channel, key: WaitKey, held: Reader, now: int, out: Effects) -> Outcome:
-    """Repeat the event under way, or give the first one."""
+    """Repeat events under way, or give the first one."""
     if held.given:
-        _give(channel, key, held, now, out)
+        order = channel.order
+        last = bisect_right(order, held.given, key=_number)
+        _give(channel, key, held, order[bisect_right(order, held.cursor, key=_number) : last], now, out)
     elif channel.order and channel.order[-1][0] > held.cursor:
         del channel.idle[bisect_left(channel.idle, (held.cursor, *key))]
         _give_after(channel, key, held, now, out)
@@ -99,33 +102,42 @@ def give_portion(channel: Channel, now: int, out: Effects) -> None:
     del idle[:count]
 
 
-def _next(channel: Channel, key: WaitKey, reader: Reader, now: int, out: Effects) -> None:
+def _next(channel: Channel, key: WaitKey, reader: Reader, now: int, out: Effects, room: int = 1) -> None:
     if channel.order and channel.order[-1][0] > reader.cursor:
-        _give_after(channel, key, reader, now, out)
+        _give_after(channel, key, reader, now, out, room)
     else:
         insort(channel.idle, (reader.cursor, *key))
 
 
-def _give_after(channel: Channel, key: WaitKey, reader: Reader, now: int, out: Effects) -> int:
-    """Give a reaction the first event beyond its cursor; return the bytes of it."""
-    number, _ = channel.order[bisect_right(channel.order, reader.cursor, key=_number)]
-    given = channel.readers[key] = reader._replace(given=number)
+def _give_after(channel: Channel, key: WaitKey, reader: Reader, now: int, out: Effects, room: int = 1) -> int:
+    """Give a reaction the first events beyond the cursor, within the bounds of a record; return the bytes."""
+    first = bisect_right(channel.order, reader.cursor, key=_number)
+    chosen: list[tuple[int, str]] = []
+    size = 0
+    for number, event_id in channel.order[first : first + min(room, PORTION)]:
+        if chosen and size > PORTION_BYTES:
+            break
+        chosen.append((number, event_id))
+        size += len(channel.events[event_id].data)
+    given = channel.readers[key] = reader._replace(given=chosen[-1][0])
     channel.touched_waits[key] = None
-    return _give(channel, key, given, now, out)
+    _give(channel, key, given, chosen, now, out)
+    return size
 
 
-def _give(channel: Channel, key: WaitKey, reader: Reader, now: int, out: Effects) -> int:
-    _, event_id = channel.order[bisect_left(channel.order, reader.given, key=_number)]
-    channel.note_taker(event_id, now)
-    event = channel.events[event_id]
+def _give(
+    channel: Channel, key: WaitKey, reader: Reader, chosen: Sequence[tuple[int, str]], now: int, out: Effects
+) -> None:
     run, reaction = key
-    given = EventGiven(
-        key=run, reaction=reaction, id=event_id, data=Raw(event.data), ordinal=reader.ordinal,
-        number=reader.given, channel=channel.id, at=event.published or 0, by=event.by,
-        format=READS,
-    )  # fmt: skip
-    out.messages.append(given)
-    return len(event.data)
+    for more, (number, event_id) in zip(range(len(chosen) - 1, -1, -1), chosen, strict=True):
+        channel.note_taker(event_id, now)
+        event = channel.events[event_id]
+        given = EventGiven(
+            key=run, reaction=reaction, id=event_id, data=Raw(event.data), ordinal=reader.ordinal,
+            number=number, channel=channel.id, at=event.published or 0, by=event.by, more=more,
+            format=READS,
+        )  # fmt: skip
+        out.messages.append(given)
 
 
 def _before(channel: Channel, since: int) -> int:

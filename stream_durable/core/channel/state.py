@@ -33,9 +33,9 @@ class Reader(NamedTuple):
 
     #: Which opening of the run: messages about an earlier one change nothing.
     ordinal: int
-    #: The number of the last event that it has worked off, or that came before its time.
+    #: The number of the last event that it has taken in, or that came before its time.
     cursor: int
-    #: The number of the event under way; 0: none.
+    #: The number of the last event on its way; 0: none is.
     given: int = 0
 
 

@@ -26,6 +26,9 @@ _OF_WORKFLOW = (
 )  # fmt: skip
 
 
+_OF_BESIDE = ("on", "signal", "event", "key", "concurrency")
+
+
 class Change(NamedTuple):
     """A difference between two definitions."""
 
@@ -51,9 +54,20 @@ def changes(old: Definition, new: Definition) -> list[Change]:
             found.append(Change("renamed", name, f"seems to be called {now.name} now"))
         found += [Change("options", name, text) for text in _options(node, now, renamed)]
         found += [Change("order", name, text) for text in _order(node, now, renamed)]
+    found += _beside(old, new)
     taken = set(renamed.values())
     found += [Change("added", name, "is new") for name in come if name not in taken]
     return found
+
+
+def _beside(old: Definition, new: Definition) -> Iterator[Change]:
+    """Yield what has changed in when functions beside the graph are called."""
+    after = {each.step.name: each for each in new.beside}
+    for one in old.beside:
+        other = after.get(one.step.name, one)
+        for name in _OF_BESIDE:
+            for text in _between(name, getattr(one, name), getattr(other, name)):
+                yield Change("options", one.step.name, text)
 
 
 def _steps(definition: Definition) -> dict[str, AnyNode]:

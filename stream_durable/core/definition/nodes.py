@@ -7,7 +7,7 @@ fields are refused: a run folded without them would behave differently.
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Literal, assert_never, final
+from typing import Final, Literal, assert_never, final
 
 import msgspec
 
@@ -295,6 +295,10 @@ def undo_of(node: AnyNode) -> StepNode | None:
             assert_never(node)
 
 
+#: The most calls of a function beside the graph that may be under way in a run; twice as many are remembered.
+CALLS_AT_ONCE_MAX: Final = 50
+
+
 class BesideNode(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
     """A function called beside the graph, in order, while a run goes on: at an inquiry, signal or event."""
 
@@ -305,6 +309,8 @@ class BesideNode(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     signal: str = ""
     event: str = ""
     key: str = ""
+    #: How many calls for one run may be under way at the same time.
+    concurrency: Count = 1
     step: StepNode
 
 

@@ -20,6 +20,7 @@ from stream_durable.core.definition.node_faults import (
     step_faults,
 )
 from stream_durable.core.definition.nodes import (
+    CALLS_AT_ONCE_MAX,
     HOOKS,
     AnyNode,
     BesideNode,
@@ -178,6 +179,9 @@ def _beside(definition: Definition) -> Iterator[Fault]:
                 f"two functions {'answer' if each.on == 'inquiry' else 'react as'} {each.name!r}",
             )
         seen.add(each.name)
+        if not 1 <= each.concurrency <= CALLS_AT_ONCE_MAX:
+            text = f"{each.name!r}, concurrency=: from 1 to {CALLS_AT_ONCE_MAX} calls may be under way"
+            yield Fault(each.step.name, "count", text)
         if each.on == "signal":
             yield from _reaction(definition, each)
         elif each.on == "event":

@@ -11,6 +11,7 @@ from stream_durable.core.messages.fields import (
     NULL,
     Arrival,
     Millis,
+    More,
     OptionalText,
     Ordinal,
     Text,
@@ -48,8 +49,8 @@ class EventOffered(EventDelivered, kw_only=True, tag="event.offered"):
 class EventGiven(RunMessage, kw_only=True, tag="event.given"):
     """A channel gives the next event to a reaction of this run.
 
-    The run answers `channel.reacted` at the end of the reaction, or `channel.unread` without one. No other
-    event comes before.
+    The run answers `channel.reacted` when there is room for further events, or `channel.unread` without a
+    reaction. No other event comes before, except those given together.
     """
 
     #: Releases without this format leave the message to newer ones.
@@ -68,6 +69,8 @@ class EventGiven(RunMessage, kw_only=True, tag="event.given"):
     at: Millis = 0
     #: Who published it.
     by: OptionalText = ""
+    #: How many that were given together follow this one.
+    more: More = 0
 
 
 class WaitChecked(RunMessage, kw_only=True, tag="wait.check"):
@@ -184,9 +187,11 @@ class ReadOpened(ReadMessage, kw_only=True, tag="channel.read"):
 
 
 class EventReacted(ReadMessage, kw_only=True, tag="channel.reacted"):
-    """The reaction to the event of this number has ended: the next event may be given."""
+    """A reaction has room for further events than those up to this number."""
 
     number: Arrival
+    #: For how many.
+    room: Ordinal = 1
 
 
 class ReadClosed(ReadMessage, kw_only=True, tag="channel.unread"):

@@ -27,6 +27,9 @@ Partition = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
 #: The attempt of the step's wait; 0 in messages of older releases: any attempt.
 WaitAttempt = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
 
+#: How many events follow one that was given together with them.
+More = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
+
 #: The number of an event in its channel.
 Arrival = Annotated[int, Meta(ge=1, le=1 << 53)]
 

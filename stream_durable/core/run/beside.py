@@ -1,4 +1,4 @@
-"""Functions called beside the graph: one call at a time for each of them, in the order of the log.
+"""Functions called beside the graph: calls begin in the order of the log, as many at once as each may have.
 
 Each has a ring of steps. The call of number n has step n modulo the size of the ring, with the next attempt
 of that step, so that a result of an earlier call is recognised. What waits is a pending step, and what
@@ -8,7 +8,7 @@ many calls there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -22,6 +22,7 @@ from stream_durable.core.names import beside_name, helper_kind
 from stream_durable.core.run.from_outside import Beside
 from stream_durable.core.run.hooks import begin_helper
 from stream_durable.core.run.reading import acknowledge
+from stream_durable.core.run.ring import Ring
 from stream_durable.core.run.state import Detail, Run, Step
 from stream_durable.core.status import CANCELLED, PENDING, STEP_ENDED, WAITING, Outcome
 
@@ -40,45 +41,91 @@ def inquire(run: Run, message: InquireRun, now: int, out: Effects) -> Outcome:
 
 
 def accept(run: Run, node: BesideNode, call: Beside, now: int, out: Effects) -> Outcome:
-    """Put a call at the end of the line, under the next number, and make it if it is the first.
+    """Put a call at the end of the line, under the next number, and make it if there is room.
 
     During a failure events wait for a restart.
     """
-    known = list(calls(run, node.name))
-    if any(other.id == call.id for _, _, other in known):
+    ring = _ring_of(run, node.name)
+    if call.id in ring.ids:
         return Outcome.DUPLICATE
     if run.has_ended or (not call.arrival and (run.failure is not None or run.output is not None)):
         return Outcome.LATE
-    call.number = _next_number(known)
-    _line_up(run, node, call)
+    _line_up(run, node, ring, call)
     begin_next(run, node, now, out)
     return Outcome.APPLIED
 
 
-def _line_up(run: Run, node: BesideNode, call: Beside) -> None:
-    name = beside_name(node.name, call.number % SLOTS)
+def _line_up(run: Run, node: BesideNode, ring: Ring, call: Beside) -> None:
+    call.number = ring.next
+    name = _slot(node.name, call.number)
     i = run.graph.index.get(name, -1)
     step = run.steps.get(i)
     if step is not None and _is_open(step):
-        text = f"{SLOTS} calls of {node.name!r} of run {run.id!r} wait already: send this one later"
+        since = f"the one that came {SLOTS} calls ago has not ended"
+        text = f"run {run.id!r} takes no further call of {node.name!r}: {since}; send this one later"
         raise RejectedError("beside_full", text)
     if i < 0:
         graph = run.graph = run.graph.grown()
         i = graph.help(name, node.step)
         run.need.append(0)
+    if step is not None and step.detail is not None and step.detail.beside is not None:
+        ring.ids.discard(step.detail.beside.id)
     run.steps[i] = _waiting(run, step, call)
     run.touched[i] = None
+    ring.ids.add(call.id)
+    ring.open.append(call.number)
+    ring.next = call.number + 1
 
 
-def _next_number(known: Iterable[tuple[int, Step, Beside]]) -> int:
-    return 1 + max((call.number for _, _, call in known), default=-1)
+def _ring_of(run: Run, name: str) -> Ring:
+    ring = run.rings.get(name)
+    if ring is None:
+        ring = run.rings[name] = Ring()
+        for _, step, call in calls(run, name):
+            ring.next = max(ring.next, call.number + 1)
+            ring.ids.add(call.id)
+            if _is_open(step):
+                ring.open.append(call.number)
+        ring.open.sort()
+    return ring
+
+
+def _open_of(run: Run, name: str) -> list[tuple[int, Step]]:
+    """Return the steps of calls that have not ended, in order, each with its index."""
+    index, steps, ring = run.graph.index, run.steps, _ring_of(run, name)
+    found, numbers = [], []
+    for number in ring.open:
+        i = index[_slot(name, number)]
+        if _is_open(steps[i]):
+            found.append((i, steps[i]))
+            numbers.append(number)
+    ring.open = numbers
+    return found
 
 
 def is_busy(run: Run, node: BesideNode, now: int) -> bool:
-    """Return whether a call of a function waits or is under way, or a signal is kept for it."""
+    """Return whether another call of a function has to wait, since one waits or no more may be under way."""
     if node.on == "signal" and run.mail is not None and run.mail.holds(node.signal, now):
         return True
-    return _has_open(run, node)
+    return not _has_room(run, node)
+
+
+def _has_room(run: Run, node: BesideNode) -> bool:
+    """Return whether the next call can be made at once: there is a place, and the step is free."""
+    return len(_open_of(run, node.name)) < node.concurrency and _is_free(run, node, 0)
+
+
+def room_of(run: Run, node: BesideNode) -> int:
+    """Return how many calls can be made at once."""
+    most = node.concurrency - len(_open_of(run, node.name))
+    return next((ahead for ahead in range(most) if not _is_free(run, node, ahead)), max(0, most))
+
+
+def _is_free(run: Run, node: BesideNode, ahead: int) -> bool:
+    """Return whether the step of a call so far ahead of the next one is free."""
+    number = _ring_of(run, node.name).next + ahead
+    step = run.steps.get(run.graph.index.get(_slot(node.name, number), -1))
+    return step is None or not _is_open(step)
 
 
 def open_calls(run: Run, name: str) -> Iterator[tuple[int, Step]]:
@@ -91,20 +138,15 @@ def suspended(run: Run) -> list[int]:
     return [i for name in run.graph.beside for i, step in open_calls(run, name) if step.status == WAITING]
 
 
-def _has_open(run: Run, node: BesideNode) -> bool:
-    return any(True for _ in open_calls(run, node.name))
-
-
 def _take_kept(run: Run, node: BesideNode, now: int) -> None:
-    """Let the oldest kept signal be the next call of a reaction, unless there is one."""
-    if run.mail is None or _has_open(run, node):
+    """Let the oldest kept signals be the next calls of a reaction, as far as there is room."""
+    if run.mail is None:
         return
     run.payload -= run.mail.expire(now)
-    if (kept := run.mail.take((node.signal,), now)) is None:
-        return
-    run.payload -= len(kept.data)
-    number = _next_number(calls(run, node.name))
-    _line_up(run, node, Beside(kept.id, number, kept.at or now, Raw(kept.data), by=kept.by))
+    while _has_room(run, node) and (kept := run.mail.take((node.signal,), now)) is not None:
+        run.payload -= len(kept.data)
+        call = Beside(kept.id, 0, kept.at or now, Raw(kept.data), by=kept.by)
+        _line_up(run, node, _ring_of(run, node.name), call)
 
 
 def calls(run: Run, name: str) -> Iterator[tuple[int, Step, Beside]]:
@@ -119,22 +161,47 @@ def calls(run: Run, name: str) -> Iterator[tuple[int, Step, Beside]]:
             yield i, step, step.detail.beside
 
 
+def _slot(name: str, number: int) -> str:
+    return _slots(name, SLOTS)[number % SLOTS]
+
+
 @lru_cache(maxsize=1_000)
 def _slots(name: str, count: int) -> tuple[str, ...]:
     return tuple(beside_name(name, slot) for slot in range(count))
 
 
 def begin_next(run: Run, node: BesideNode, now: int, out: Effects) -> None:
-    """Make the oldest waiting call, unless one is under way or the run makes none now."""
+    """Make the oldest waiting calls, as many as may be under way, unless the run makes none now."""
     if run.is_paused or run.status == PENDING or run.failure is not None or run.output is not None:
+        return
+    if not _goes_on(run):
         return
     if node.on == "signal":
         _take_kept(run, node, now)
-    open_calls = [(call.number, i, step) for i, step, call in calls(run, node.name) if _is_open(step)]
-    if not open_calls or any(step.status != PENDING for _, _, step in open_calls):
-        return
-    _, i, _ = min(open_calls, key=lambda call: call[0])
-    begin_helper(run, run.graph.names[i], node.step, now, out)
+    found = _open_of(run, node.name)
+    waiting = [i for i, step in found if not _has_begun(step)]
+    for i in waiting[: max(0, node.concurrency - (len(found) - len(waiting)))]:
+        begin_helper(run, run.graph.names[i], node.step, now, out)
+
+
+def _goes_on(run: Run) -> bool:
+    """Return whether there is work besides calls under way; without it the run makes no more calls."""
+    nodes = run.graph.beside
+    if run.left > sum(node.concurrency for node in nodes.values()):
+        return True
+    return run.left > sum(_under_way(step) for name in nodes for _, step in _open_of(run, name))
+
+
+def _under_way(step: Step) -> int:
+    """Return how much of the unfinished work is a call with the waits inside."""
+    inside = None if step.detail is None else step.detail.inside
+    return _has_begun(step) + (0 if inside is None else inside.left)
+
+
+def _has_begun(step: Step) -> bool:
+    """Return whether a call was made: one that waited inside is pending again before its next pass."""
+    inside = None if step.detail is None else step.detail.inside
+    return step.status != PENDING or (inside is not None and inside.passes > 0)
 
 
 def begin_waiting(run: Run, now: int, out: Effects) -> None:
@@ -152,7 +219,7 @@ def is_reaction(run: Run, i: int) -> bool:
 
 
 def ended(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
-    """Make the next call after the end of one."""
+    """Make the next calls after the end of one."""
     node = run.graph.beside.get(helper_kind(run.graph.names[i])) if run.graph.beside else None
     if node is None or step.detail is None or step.detail.beside is None:
         return
@@ -161,10 +228,20 @@ def ended(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
     if run.ended is not None:
         return
     if node.on == "event":
-        acknowledge(run, node, call.arrival, out)
-    if run.left:
-        # A run with nothing else left to do ends, and does not go on for those who ask.
-        begin_next(run, node, now, out)
+        ask_for_next(run, node, out)
+    begin_next(run, node, now, out)
+
+
+def ask_for_next(run: Run, node: BesideNode, out: Effects) -> None:
+    """Ask the channel of a reaction for events after the last one, once, when there is room."""
+    i = run.graph.index.get(_slot(node.name, _ring_of(run, node.name).next - 1), -1)
+    step = run.steps.get(i)
+    call = None if step is None or step.detail is None else step.detail.beside
+    if call is None or call.is_followed or call.is_acknowledged or not (room := room_of(run, node)):
+        return
+    call.is_acknowledged = True
+    run.touched[i] = None
+    acknowledge(run, node, call.arrival, room, out)
 
 
 def drop_waiting(run: Run) -> None:

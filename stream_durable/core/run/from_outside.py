@@ -37,6 +37,9 @@ class Beside(msgspec.Struct, omit_defaults=True):
     data: OptionalRaw = None
     #: Of an event, its number in the channel.
     arrival: int = 0
+    #: Of an event, whether others that were given with it follow, and whether the channel was asked for more.
+    is_followed: bool = False
+    is_acknowledged: bool = False
     #: Who sent it.
     by: str = ""
 

@@ -13,7 +13,7 @@ from stream_durable.core.names import helper_kind
 from stream_durable.core.run import reading
 from stream_durable.core.run.advance import complete, fail
 from stream_durable.core.run.attempts import open_step, take
-from stream_durable.core.run.beside import accept, is_busy, is_reaction
+from stream_durable.core.run.beside import accept, ask_for_next, is_reaction, room_of
 from stream_durable.core.run.from_outside import Beside
 from stream_durable.core.run.start import cancel
 from stream_durable.core.run.state import Run, Step
@@ -52,10 +52,15 @@ def given(run: Run, message: EventGiven, now: int, out: Effects) -> Outcome:
     if run.ended is not None or message.ordinal != reading.ordinal_of(run):
         reading.decline(run, message, out)
         return Outcome.LATE
-    call = Beside(message.id, 0, message.at or now, Raw(bytes(message.data)), message.number, message.by)
+    call = Beside(
+        message.id, 0, message.at or now, Raw(bytes(message.data)), message.number, message.more > 0,
+        by=message.by,
+    )  # fmt: skip
     outcome = accept(run, node, call, now, out)
-    if outcome is not Outcome.APPLIED and not is_busy(run, node, now):
-        reading.acknowledge(run, node, message.number, out)
+    if outcome is Outcome.APPLIED:
+        ask_for_next(run, node, out)
+    elif not message.more and (room := room_of(run, node)):
+        reading.acknowledge(run, node, message.number, room, out)
     return outcome
 
 

@@ -37,7 +37,7 @@ def register(run: Run, since: int, out: Effects) -> Failure | None:
 
 
 def register_again(run: Run, out: Effects) -> None:
-    """Repeat a possibly lost registration; an event under way is given again."""
+    """Repeat a possibly lost registration; events under way are given again."""
     if ordinal_of(run):
         _open(run, list(_channels(run)), out)
 
@@ -48,12 +48,12 @@ def unregister(run: Run, out: Effects) -> None:
         out.messages.append(_closed(run, channel, beside_name(node.name), ordinal_of(run)))
 
 
-def acknowledge(run: Run, node: BesideNode, number: int, out: Effects) -> None:
-    """Request the next event, after the end of the reaction to this number."""
+def acknowledge(run: Run, node: BesideNode, number: int, room: int, out: Effects) -> None:
+    """Request so many events after this number."""
     name, channel = beside_name(node.name), channel_id(node.event, event_key(run, node))
     out.messages.append(
         EventReacted(key=channel, run=run.id, reaction=name, ordinal=ordinal_of(run), number=number,
-                     format=READS)
+                     room=room, format=READS)
     )  # fmt: skip
 
 

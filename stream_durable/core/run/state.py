@@ -20,6 +20,7 @@ from stream_durable.core.run.entry import Entry
 from stream_durable.core.run.from_outside import Asked, Beside, Changed, Outside, Own, Review, Sent
 from stream_durable.core.run.inner import Inner, Inside
 from stream_durable.core.run.mail import Mail
+from stream_durable.core.run.ring import Ring
 from stream_durable.core.status import PENDING, READY, RUN_ENDED
 
 _encode = msgspec.json.Encoder().encode
@@ -230,12 +231,13 @@ class Requests(msgspec.Struct, omit_defaults=True):
 class Run:
     """One execution of a workflow."""
 
-    __slots__ = ("active", "attempt", "attributes", "context", "created", "depth", "due", "ended",
-                 "failure", "graph", "has_lanes", "has_new_inputs", "id", "input", "inputs", "is_new",
-                 "items", "joined", "left", "line", "mail", "metadata", "need", "open", "orphans",
-                 "output", "parent", "parent_step", "partition", "payload", "priority", "queue",
-                 "requests", "run_sequence", "start_id", "started", "status", "step_sequence", "steps",
-                 "tags", "touched", "trace", "undo", "updated", "waiting")  # fmt: skip
+    __slots__ = ("active", "attempt", "attributes", "context", "created", "depth", "due",
+                 "ended", "failure", "graph", "has_lanes", "has_new_inputs", "id", "input",
+                 "inputs", "is_new", "items", "joined", "left", "line", "mail", "metadata",
+                 "need", "open", "orphans", "output", "parent", "parent_step", "partition",
+                 "payload", "priority", "queue", "requests", "rings", "run_sequence", "start_id",
+                 "started", "status", "step_sequence", "steps", "tags", "touched", "trace",
+                 "undo", "updated", "waiting")  # fmt: skip
 
     def __init__(self, key: str, partition: int, graph: Graph, status: str = PENDING) -> None:
         """Create a run not yet started, or from stored values."""
@@ -295,6 +297,8 @@ class Run:
         #: When the run as a whole runs out of time, or, before it has begun, when it begins.
         self.due: int | None = None
         self.mail: Mail | None = None
+        #: Where the calls of functions beside the graph stand, by function, once that was looked at.
+        self.rings: dict[str, Ring] = {}
         #: Not stored yet, and which steps have changed since the last time it was.
         self.is_new = True
         self.touched: dict[int, None] = {}

@@ -60,7 +60,7 @@ class ScheduleBody(msgspec.Struct, omit_defaults=True):
     missed: int = 0
     failures: int = 0
     asked: int = 0
-    seen: list[str] = []
+    seen: tuple[str, ...] = ()
     orders: Orders = {}
     roll: tuple[str, ...] | None = None
 

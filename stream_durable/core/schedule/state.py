@@ -122,7 +122,7 @@ class Schedule:
         self.failures = 0
         #: When runs under way were last asked for, in case the report of their end was lost.
         self.asked = 0
-        self.seen: list[str] = []
+        self.seen: tuple[str, ...] = ()
         #: The latest order of each act.
         self.orders: Orders = {}
         #: Of a roll: the names of the schedules.
@@ -186,8 +186,7 @@ class Schedule:
 
     def remember(self, act: str, order: ScheduleOrder, now: int) -> None:
         """Remember an order carried out."""
-        self.seen.append(order.id)
-        del self.seen[:-SEEN_MAX]
+        self.seen = (*self.seen, order.id)[-SEEN_MAX:]
         self.orders = noted(self.orders, act, order, now)
         self.is_touched = True
 

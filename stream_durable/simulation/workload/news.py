@@ -50,9 +50,9 @@ async def _told(ctx: Context[Any], signal: Any) -> Any:
 def _informed() -> Workflow:
     """Reactions during work, waits, failures, restarts and compensation."""
     flow = Workflow(NAME, restart=Retry(2, base="50ms"))
-    flow.on_event(NEWS, key="input.id", retry=SOON, on_error="continue")(_changed)
+    flow.on_event(NEWS, key="input.id", retry=SOON, on_error="continue", concurrency=2)(_changed)
     flow.on_event(NEWS, key="input.group", retry=SOON, on_error="skip")(_heard)
-    flow.on_signal("yes", retry=SOON)(_told)
+    flow.on_signal("yes", retry=SOON, concurrency=2)(_told)
     flow.add("before", work, retry=SOON).compensate(instant)
     flow.sleep("nap", "1500ms", after="before")
     flow.wait_event("same", NEWS, key="input.group", timeout="2s", on_timeout=None, after="before")

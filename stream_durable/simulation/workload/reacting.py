@@ -35,7 +35,7 @@ async def _undone(ctx: Context[Any], before: Any) -> None:
 def workflows(leaf: Workflow) -> list[Workflow]:
     """Return a workflow that starts runs of a given one."""
     flow = Workflow("reacting", restart=Retry(2, base="50ms"))
-    flow.on_signal("yes", retry=SOON, on_error="continue")(_heard)
+    flow.on_signal("yes", retry=SOON, on_error="continue", concurrency=3)(_heard)
     flow.on_signal("no")(_called_off)
 
     @flow.on_signal("other", timeout="500ms", on_error="skip")

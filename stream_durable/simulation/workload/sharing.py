@@ -85,7 +85,7 @@ async def _quote(ctx: Context[Any], request: Any) -> dict[str, Any]:
 def _answering() -> Workflow:
     """A run that is asked things while it works, waits, fails and is tried again."""
     flow = Workflow("answering", restart=Retry(2, base="50ms"))
-    flow.answers("quote", retry=SOON)(_quote)
+    flow.answers("quote", retry=SOON, concurrency=2)(_quote)
     flow.answers("state", timeout="300ms")(_quote)
     flow.add("before", work, retry=SOON)
     flow.sleep("nap", "1500ms", after="before")
