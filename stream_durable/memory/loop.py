@@ -49,7 +49,7 @@ class SpinError(Exception):
 
 
 class _Call(asyncio.Handle):
-    """A callback for the present moment. Without support for debugging, since worlds make thousands a second."""
+    """A callback for the present moment. Without support for debugging: worlds make thousands."""
 
     __slots__ = ()
 
