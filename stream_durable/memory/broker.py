@@ -114,6 +114,7 @@ class Broker:
         #: Called with each record that is appended.
         self.watchers: list[Callable[[str, Record], None]] = []
         self._readers: dict[str, list[Callable[[], None]]] = {}
+        self._homes: dict[bytes | None, int] = {}
         #: How large a message a topic takes; any, if it is not here.
         self.limits: dict[str, int] = {}
         #: Partitions without a leader: (topic, partition) -> until when, in milliseconds.
@@ -181,10 +182,14 @@ class Broker:
 
     def home(self, key: bytes | None) -> int:
         """Return the partition of a key."""
-        try:
-            return partition_of((key or b"").decode(), self.partition_count)
-        except UnicodeDecodeError:
-            return 0
+        home = self._homes.get(key)
+        if home is None:
+            try:
+                home = partition_of((key or b"").decode(), self.partition_count)
+            except UnicodeDecodeError:
+                home = 0
+            self._homes[key] = home
+        return home
 
     def names(self) -> list[str]:
         """Return the names of all topics."""

@@ -81,7 +81,7 @@ class MemoryDefinitions:
         graph = prepared(definition)
         if self._known.lacks(graph.fingerprint, about):
             key = definition_key(graph.name, graph.fingerprint)
-            self._broker.append(DEFINITIONS, 0, key, admitted(definition), [(HEADER, about.encoded())])
+            self._broker.append(DEFINITIONS, 0, key, _published(definition), [(HEADER, about.encoded())])
             self._known.keep(graph, about)
         return graph.fingerprint
 
@@ -126,11 +126,26 @@ class MemoryCatalogue(MemoryDefinitions):
 
 #: Graphs never change, so those of many processes of one world are made once.
 _read = cache(read_definition)
+#: By identity of a definition: the definition, kept so that the identity stays unique, with the graph or the
+#: published form. Definitions never change either.
+_graphs: dict[int, tuple[Definition, Graph]] = {}
+_forms: dict[int, tuple[Definition, bytes]] = {}
 
 
 def prepared(definition: Definition) -> Graph:
     """Return the graph of a definition, made once."""
-    data = encode_definition(definition)
-    graph = _read(definition_key(definition.name, fingerprint_of(data)), data, definition.format)
-    assert isinstance(graph, Graph)
-    return graph
+    known = _graphs.get(id(definition))
+    if known is None:
+        data = encode_definition(definition)
+        graph = _read(definition_key(definition.name, fingerprint_of(data)), data, definition.format)
+        assert isinstance(graph, Graph)
+        known = _graphs[id(definition)] = (definition, graph)
+    return known[1]
+
+
+def _published(definition: Definition) -> bytes:
+    """Return the published form of a definition, made once. Faulty definitions are refused each time."""
+    known = _forms.get(id(definition))
+    if known is None:
+        known = _forms[id(definition)] = (definition, admitted(definition))
+    return known[1]

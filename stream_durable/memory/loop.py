@@ -13,7 +13,7 @@ import asyncio
 import heapq
 import math
 from collections.abc import Callable, Coroutine, Generator
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import Any, Protocol, TypeVar
 
 _Result = TypeVar("_Result")
@@ -48,6 +48,62 @@ class SpinError(Exception):
     """Time does not pass any more: something schedules itself again and again."""
 
 
+class _Call(asyncio.Handle):
+    """A callback for the present moment. Without support for debugging: worlds make thousands."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: VirtualLoop,
+        context: Context | None,
+    ) -> None:
+        self._context = copy_context() if context is None else context
+        self._loop = loop
+        self._callback: Callable[..., object] | None = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = self._source_traceback = None
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._callback, self._args = None, ()
+
+
+class _Timer(asyncio.TimerHandle):
+    """A callback for a later moment. In the heap, equal moments have no order of their own."""
+
+    __slots__ = ()
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: VirtualLoop,
+        context: Context | None,
+    ) -> None:
+        self._context = copy_context() if context is None else context
+        self._loop = loop
+        self._callback: Callable[..., object] | None = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = self._source_traceback = None
+        self._when = when
+        self._scheduled = True
+
+    def __lt__(self, other: object) -> bool:
+        return False
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._callback, self._args = None, ()
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """An asyncio loop on virtual time."""
 
@@ -56,7 +112,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self._now = 0.0
         self._ready: Any
-        self._scheduled: list[asyncio.TimerHandle]
+        self._closed: bool
+        self._stopping: bool
+        #: By moment; among equal moments the heap decides.
+        self._scheduled: list[tuple[float, _Timer]]
         self._spins = 0
         #: Asked whenever nothing is left to do at this moment; True: it has stopped the loop, or moved time.
         self.at_rest: Callable[[], bool] | None = None
@@ -66,6 +125,32 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         """Return virtual seconds."""
         return self._now
+
+    def call_soon(  # type: ignore[override]  # the base class ties the arguments to the callback
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Call now, after earlier callbacks."""
+        if self._closed:
+            raise RuntimeError("the loop is closed")
+        handle = _Call(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_later(  # type: ignore[override]  # the base class ties the arguments to the callback
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Call after so many seconds."""
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def call_at(  # type: ignore[override]  # the base class ties the arguments to the callback
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Call at a moment of virtual time."""
+        if self._closed:
+            raise RuntimeError("the loop is closed")
+        timer = _Timer(when, callback, args, self, context)
+        heapq.heappush(self._scheduled, (when, timer))
+        return timer
 
     def create_task(
         self,
@@ -105,41 +190,46 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return future
 
     def _run_once(self) -> None:
-        ready, scheduled = self._ready, self._scheduled
-        if not ready and not self._move():
-            return
-        while scheduled and scheduled[0].when() <= self._now:
-            ready.append(heapq.heappop(scheduled))
-        self._spins += len(ready)
-        if self._spins > _SPIN_MAX:
-            raise SpinError(f"time stands still at {self._now:.3f} s")
-        for _ in range(len(ready)):
-            handle = ready.popleft()
-            if handle._cancelled:
-                continue
-            keeper = handle._context.get(PROCESS)
-            if keeper is None or keeper.is_running:
-                handle._run()
-            else:
-                keeper.hold(handle)
+        ready, timers = self._ready, self._scheduled
+        pop, take, process = heapq.heappop, ready.popleft, PROCESS
+        while True:
+            if not ready and not self._move():
+                return
+            now = self._now
+            while timers and timers[0][0] <= now:
+                ready.append(pop(timers)[1])
+            self._spins += len(ready)
+            if self._spins > _SPIN_MAX:
+                raise SpinError(f"time stands still at {self._now:.3f} s")
+            for _ in range(len(ready)):
+                handle = take()
+                if handle._cancelled:
+                    continue
+                keeper = handle._context.get(process)
+                if keeper is None or keeper.is_running:
+                    handle._run()
+                else:
+                    keeper.hold(handle)
+            if self._stopping:
+                return
 
     def _move(self) -> bool:
         """Go to the next moment with an event; False: handled elsewhere."""
-        scheduled = self._scheduled
-        while scheduled and scheduled[0]._cancelled:
-            heapq.heappop(scheduled)
-        if scheduled and scheduled[0].when() <= self._now:
+        timers = self._scheduled
+        while timers and timers[0][1]._cancelled:
+            heapq.heappop(timers)
+        if timers and timers[0][0] <= self._now:
             return True
         if self.at_rest is not None and self.at_rest():
             return False
-        if not scheduled:
+        if not timers:
             raise DeadlockError(f"nothing can happen any more after {self._now:.3f} s")
-        self.jump(scheduled[0].when())
+        self.jump(timers[0][0])
         return True
 
     def next_moment(self) -> float:
         """Return the next moment of virtual time."""
-        return self._scheduled[0].when() if self._scheduled else math.inf
+        return self._scheduled[0][0] if self._scheduled else math.inf
 
     def jump(self, moment: float) -> None:
         """Let time pass at once, as for a machine that was suspended."""
@@ -149,9 +239,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def resume(self, handles: list[asyncio.Handle]) -> None:
         """Run callbacks held back by a process."""
         self._ready.extend(handles)
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Leave the timer in the heap, to be dropped when due."""
 
     def _write_to_self(self) -> None:
         """Do nothing: no other thread could have called."""

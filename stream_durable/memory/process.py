@@ -123,9 +123,10 @@ class Process:
     def falls(self, where: str) -> bool:
         """Perhaps die here; return whether: then nothing more may be done."""
         weather = self.weather
-        if self._died is None or weather.crashes >= weather.faults.crashes_max:
+        faults = weather.faults
+        if self._died is None or not faults.crash or weather.crashes >= faults.crashes_max:
             return False
-        if not weather.chance(weather.faults.crash, f"crash at {where}"):
+        if not weather.chance(faults.crash, f"crash at {where}"):
             return False
         weather.crashes += 1
         self.kill()
@@ -147,14 +148,14 @@ class Process:
             await asyncio.sleep(0.0)
         weather.calls += 1
         loop = weather.loop
-        if weather.is_out(service) or weather.chance(faults.refuse, f"{where} refused"):
+        if weather.is_out(service) or (faults.refuse and weather.chance(faults.refuse, f"{where} refused")):
             await asyncio.sleep(0.02)
             raise TransientError(f"{service} refuses {where}")
         answer: asyncio.Future[_Answer] = loop.create_future()
         delay = weather.delay()
-        if weather.chance(faults.late, f"{where} late"):
+        if faults.late and weather.chance(faults.late, f"{where} late"):
             delay += weather.rng.uniform(0.2, 3.0)
-        if weather.chance(faults.lose_answer, f"{where} answer lost"):
+        if faults.lose_answer and weather.chance(faults.lose_answer, f"{where} answer lost"):
             # Applied before the error is reported, after it, or not at all.
             patience = weather.delay()
             if weather.rng.random() < 0.75:

@@ -30,6 +30,8 @@ class Clients:
         self._store = store
         self._tasks: list[asyncio.Task[None]] = []
         self._person: asyncio.Task[None] | None = None
+        #: Messages to be sent when a run has begun or ended.
+        self.waiting: list[Sent] = []
         #: What was acknowledged to them.
         self.acknowledged: list[Sent] = []
         #: What they have sent that makes no sense, as (topic, key, value).
@@ -89,15 +91,18 @@ class Clients:
         """Wait for the moment of sending; False: the moment will not come."""
         if not sent.once:
             return True
-        run = (sent.key or b"").decode()
+        run = sent.run or (sent.key or b"").decode()
         root = run.partition("/")[0]
         if sent.once == "started":
             await self._started[sent.key].wait()
             return True
         is_it_time = {"begun": self._has_begun, "ended": self._has_ended}[sent.once]
-        return await self._until(
+        self.waiting.append(sent)
+        has_come = await self._until(
             lambda: is_it_time(run), lambda: run != root and self._is_too_late(run, root)
         )
+        self.waiting.remove(sent)
+        return has_come
 
     async def _until(self, has_come: Callable[[], bool], is_too_late: Callable[[], bool]) -> bool:
         while not has_come():

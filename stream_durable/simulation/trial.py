@@ -99,7 +99,8 @@ def simulate(
         world.begin(plan)
         await world.storm(plan.seconds + rng.uniform(1.0, 4.0))
         world.calm()
-        await world.settle(LIVENESS_SECONDS)
+        if not await world.settle(LIVENESS_SECONDS) and not world.lives.has_losses:
+            world.wrong += [f"a client waits in vain to say this: {sent}" for sent in world.clients.waiting]
 
     leases = Random(f"leases {seed}").choice((700, 20_000))  # noqa: S311 - a simulation, not a secret
     load = rng.choice((portions.LOAD_MAX, portions.LOAD_MAX, 2 * portions.STEP_LOAD))

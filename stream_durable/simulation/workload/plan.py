@@ -25,6 +25,8 @@ class Sent:
     is_garbage: bool = False
     #: What its run must have come to before it is sent; `started`: its start was acknowledged.
     once: Once = ""
+    #: The run, where the key is no run's.
+    run: str = ""
     #: How many seconds must have passed since what is before it in its script was acknowledged.
     after: float = 0.0
     #: Whether a run is there once it is acknowledged.
@@ -51,9 +53,9 @@ class Plan:
     falls: list[Fall] = field(default_factory=list)
 
 
-def message(at: float, said: Message, *, once: Once = "", after: float = 0.0) -> Sent:
+def message(at: float, said: Message, *, once: Once = "", run: str = "", after: float = 0.0) -> Sent:
     """Return a client's message in the form for sending."""
     is_start = isinstance(said, StartRun)
     return Sent(
-        at, INBOX, None, said.key.encode(), encode(said), once=once, after=after, is_start=is_start
+        at, INBOX, None, said.key.encode(), encode(said), once=once, run=run, after=after, is_start=is_start
     )  # fmt: skip

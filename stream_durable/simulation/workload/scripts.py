@@ -132,7 +132,7 @@ def _planned(rng: Random, plan: Plan, number: int, seconds: float) -> Iterator[S
         else {"at": VirtualClock.EPOCH_MS + int(at * 1_000) + wait_ms}
     )
     sent = deferred(rng.choice((signal, event)), **when)
-    yield message(at, sent, once="begun")
+    yield message(at, sent, once="begun", run=run)
     for _ in range(rng.choice((0, 0, 1, 2))):
         yield message(at + rng.uniform(0.0, 3.0), sent)
     if rng.random() < 0.4:
