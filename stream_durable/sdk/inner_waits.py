@@ -99,8 +99,13 @@ def child_of(
 ) -> Wait[Any]:  # fmt: skip
     """Return a run of another workflow, to be waited for, or to be started only.
 
-    Raises `Fail` with code `deadlock` if the other run would wait for this one.
+    Raises `Fail` with code `deadlock` if the other run would wait for this one, and with `bad_wait` for
+    anything but a workflow.
     """
+    if not hasattr(workflow, "definition"):
+        remedy = "a start by name is ctx.start()"
+        text = f"call: takes the workflow as the code defines it, not {workflow!r}; {remedy}"
+        raise Fail("bad_wait", text, retryable=False)
 
     def node(full: str) -> WaitNode:
         options = Options(f"child {full!r}")

@@ -213,3 +213,19 @@ async def test_options_that_contradict_each_other_fail_the_step(
     run = await begun(engine, flow)
     await engine.until_idle()
     assert (run.failure.code, "wait" in run.failure.message) == ("bad_wait", True)
+
+
+@pytest.mark.parametrize("wait", [True, False])
+async def test_a_name_in_place_of_a_workflow_is_refused_with_what_to_do(engine: Engine, wait: bool) -> None:  # noqa: FBT001
+    flow = Workflow("starter", retry=Retry(3))
+
+    @flow.step
+    async def start(ctx: Context) -> None:
+        await ctx.call("greeting", wait=wait)  # type: ignore[call-overload]
+
+    run = await engine.start(flow)
+    await engine.until_idle()
+    assert run.failure.code == "bad_wait" and run.step("start").state.attempt == 1
+    assert run.failure.message == (
+        "call: takes the workflow as the code defines it, not 'greeting'; a start by name is ctx.start()"
+    )

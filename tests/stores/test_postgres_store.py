@@ -142,7 +142,9 @@ async def test_the_migration_finds_open_signal_waits(store: PostgresStore, datab
     one.rows |= {RunRow: [run], StepRow: [*steps, steps[0]._replace(name="s/over", status="completed")]}
     assert await store.commit([one])
 
-    connection = await asyncpg.connect(database, server_settings={"search_path": "contract"})
+    connection = await asyncpg.connect(
+        database, server_settings={"search_path": PostgresSettings().db_schema}
+    )
     [migration] = [each for each in migrations() if each.version == 27]
     await connection.execute(migration.steps[-1].text)
     found = await connection.fetch("select wait, name, signals from signal_wait order by wait")
