@@ -111,7 +111,7 @@ function step(name: string, after: string[], status: string): StepState {
   return {
     name, status, kind: "step", owner: null, after, attempt: 1, output: { n: 1 }, failure: null, started: AT, finished: AT,
     worker: "w1", held: null, due: null, percent: null, label: null, child: null, clause: null, members: [], waits_for: [], asked: null,
-    outside: null, refused: [], sent: [], reviews: [], expected: null, overdue_since: null,
+    outside: null, refused: [], sent: [], past: [], reviews: [], expected: null, overdue_since: null,
   };
 }
 

@@ -191,7 +191,7 @@ USUAL: Final = {
 }
 _TYPES: Final = (
     ("AttemptCompleted", "object"), ("Call", "list"), ("Raw", "JSON"), ("Millis", "milliseconds"), ("tuple[", "list"), ("dict[", "object"), ("bool", "true or false"),
-    ("Failure", "object"), ("int", "whole number"), ("Ordinal", "whole number"), ("Arrival", "whole number"), ("WaitAttempt", "whole number"),
+    ("Failure", "object"), ("int", "whole number"), ("Ordinal", "whole number"), ("Arrival", "whole number"), ("More", "whole number"), ("WaitAttempt", "whole number"),
     ("Format", "whole number"), ("Partition", "whole number"), ("float", "number"), ("str", "text"), ("Text", "text"), ("Comment", "text"),
     ("RetryPolicy", "object"), ("StartRule", "object"), ("GateLimits", "object"), ("GateChange", "object"), ("KeysChange", "object"), ("Units", "whole number"),
     ("Moment", "milliseconds"), ("Plan", "object"), ("Scheduled", "list"),

@@ -16,7 +16,7 @@ from stream_durable.core.definition.about import NOTHING, About
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.failure import Failure
-from stream_durable.core.format import ADMISSIONS, ASKS, GATES, LATER, READS, SCHEDULES
+from stream_durable.core.format import ADMISSIONS, ASKS, GATES, INSIDE, LATER, READS, SCHEDULES
 from stream_durable.core.gate.limits import GateChange, GateLimits, KeysChange
 from stream_durable.core.ids import channel_id, partition_of
 from stream_durable.core.messages import (
@@ -25,6 +25,7 @@ from stream_durable.core.messages import (
     AttemptCompleted,
     AttemptFailed,
     AttemptStarted,
+    AttemptWaits,
     Attribute,
     BackfillSchedule,
     CancelLater,
@@ -39,6 +40,7 @@ from stream_durable.core.messages import (
     GateAsked,
     GateLeft,
     GateTimerFired,
+    InnerWait,
     Message,
     PauseSchedule,
     PlaceAsked,
@@ -315,4 +317,6 @@ def _reserve(log: MemoryLog, i: int) -> None:
     failure = Failure("Oops", "not this time")
     failed = AttemptFailed(key=run, step="reserve", attempt=1, failure=failure, worker="w1")
     begun = AttemptStarted(key=run, step="reserve", attempt=1, worker="w1", timeout_ms=60_000)
-    log.add(*((done, done), (failed,), (begun,), (begun, done))[i % 4])
+    counted = InnerWait(1, Raw(b'{"kind":"signal","name":"reserve/counted","signals":["counted"]}'))
+    waits = AttemptWaits(key=run, step="reserve", attempt=1, format=INSIDE, worker="w1", waits=(counted,))
+    log.add(*((done, done), (failed,), (begun, waits), (begun, done))[i % 4])

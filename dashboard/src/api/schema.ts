@@ -1785,6 +1785,22 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** Act */
+        Act: {
+            /** Wait */
+            wait: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** What */
+            what: string;
+            /** By */
+            by: string;
+            /** Text */
+            text: string;
+        };
         /** AdmissionShown */
         AdmissionShown: {
             /** Id */
@@ -4056,6 +4072,8 @@ export interface components {
             expected: string | null;
             /** Overdue Since */
             overdue_since: string | null;
+            /** Past */
+            past: components["schemas"]["Act"][];
             /** Kind */
             kind: string;
             /** Owner */
