@@ -51,6 +51,6 @@ def test_expired_events_that_leave_no_evidence_where_a_channel_was_loaded_are_fo
 
 
 def test_started_children_that_are_left_alone_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ending, "_cancel_started", lambda run, graph, out: None)
+    monkeypatch.setattr(ending, "_cancel_started", lambda run, graph, out, **undoes: None)
 
     found(60, by="started_children_go_their_own_way", only=("inside",))
