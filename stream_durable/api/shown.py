@@ -16,12 +16,14 @@ import msgspec
 
 from stream_durable.client import (
     Changed,
+    DeadRecord,
     Happening,
     KeptEvent,
     LogEntry,
     OpenInput,
     Planned,
     Question,
+    RecordHeader,
     Replayed,
     RunEntry,
     RunState,
@@ -56,6 +58,8 @@ PAYLOADS: Final[Mapping[type, frozenset[str]]] = {
     OpenInput: frozenset({"prompt"}),
     Replayed: frozenset({"reasons"}),
     Need: frozenset({"sentence", "evidence"}),
+    DeadRecord: frozenset({"reason"}),
+    RecordHeader: frozenset({"value"}),
 }
 _NOTHING: Final = frozenset[str]()
 

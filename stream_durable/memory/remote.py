@@ -361,10 +361,12 @@ class RemoteDefinitions:
         """Read the topic to the end."""
         await self._process.call("definitions.read", KAFKA, lambda: immediately(self._definitions.catch_up()))
 
-    async def declare(self, declarations: Sequence[Declaration]) -> None:
+    async def declare(self, declarations: Sequence[Declaration], *, tells: bool = True) -> None:
         """Publish declarations, and tell every partition of the inbox that there are some."""
         await self._process.call(
-            "definitions.declare", KAFKA, lambda: immediately(self._definitions.declare(declarations))
+            "definitions.declare",
+            KAFKA,
+            lambda: immediately(self._definitions.declare(declarations, tells=tells)),
         )
 
     async def register(self, definition: Definition, about: About = NOTHING) -> str:

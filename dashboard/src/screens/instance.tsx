@@ -39,8 +39,9 @@ export function Stream() {
     refetchInterval: 5_000,
   });
   const dead = useQuery({
-    queryKey: ["runs", "dead"],
+    queryKey: ["dead"],
     queryFn: ({ signal }) => get<DeadRecords>("dead", { limit: 100 }, signal),
+    refetchInterval: 30_000,
   });
   const state = status.data;
   return (
@@ -182,7 +183,7 @@ function DeadTable({ rows }: { rows: readonly DeadShown[] }) {
                 Time
               </th>
               <th scope="col" className="w-name">
-                At
+                Id
               </th>
               <th scope="col" className="w-name from-768">
                 Key
@@ -195,18 +196,19 @@ function DeadTable({ rows }: { rows: readonly DeadShown[] }) {
           </thead>
           <tbody>
             {rows.map((each) => (
-              <tr key={`${each.partition}.${each.generation}.${each.offset}`}>
+              <tr key={each.id}>
                 <td>
                   <Time at={each.time} />
                 </td>
-                <td className="mono">
-                  {each.partition} @ {each.offset.toLocaleString("en")}
+                <td className="mono" title={`${each.topic}, partition ${each.partition}, offset ${each.offset}`}>
+                  {each.id}
                 </td>
                 <td className="mono from-768" title={each.key ?? undefined}>
                   {each.key}
                 </td>
                 <td title={each.reason}>
                   <code>{each.code}</code>: {each.reason}
+                  {each.redriven && <span className="q3"> given again by {each.redriven.by || "somebody"}</span>}
                 </td>
                 <td className="num from-768">{each.bytes?.toLocaleString("en")}</td>
               </tr>

@@ -1,0 +1,160 @@
+"""Dead records as messages again, and what may help where giving one again does not."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from stream_durable.admission import learn, resolved
+from stream_durable.client.edge import Edge
+from stream_durable.client.replaying import topic_views
+from stream_durable.client.starting import check_queue
+from stream_durable.core.bindings import Binding, origin_of
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.messages import LogMessage, StartRun, StartTriggered
+from stream_durable.ports import Outgoing, Record
+from stream_durable.wire.bindings import read_bound
+from stream_durable.wire.dead import Opened, Origin
+from stream_durable.wire.events import FromOutside, Start, admit
+from stream_durable.wire.foreign import Values
+from stream_durable.wire.inbox import decode_message
+from stream_durable.wire.records import read as read_record
+from stream_durable.wire.topics import COMMANDS, EVENTS, FOREIGN, INBOX, RUNS, STEPS
+
+#: Codes of faults of the record itself: it is refused again as long as it is the same.
+_FAULTS: Final = frozenset(
+    {
+        "unreadable", "too_large", "wrong_key", "bad_id", "reserved_id", "reserved_key", "bad_name",
+        "bad_key", "no_key", "invalid", "unknown_form", "ambiguous", "not_supported", "no_workflow", "nobody",
+        "nothing_to_change", "not_changeable", "too_many_changes", "bad_context", "bad_token", "forged_token",
+    }
+)  # fmt: skip
+_RISKS: Final = frozenset({"unfoldable", "crashes", "unstorable", "buried"})
+
+
+class Advice(NamedTuple):
+    """What may help with a dead record."""
+
+    remedy: str
+    #: Whether giving it again has a meaning.
+    can_redrive: bool
+
+
+def advice(origin: Origin, id: str) -> Advice:  # noqa: A002 - the word for it everywhere
+    """Return what may help, by where a record came from and why it is dead."""
+    topic = origin.topic.removeprefix(FOREIGN)
+    if not _is_given(origin.topic):
+        return Advice(_elsewhere(origin), can_redrive=False)
+    command = f"`stream-durable records redrive {id}`"
+    if origin.code in _FAULTS:
+        text = f"correct what writes such records, and publish the corrected one on {topic}: unchanged it is "
+        return Advice(f"{text}refused again, unless what reads it was changed; then {command}", True)  # noqa: FBT003
+    if origin.code in _RISKS:
+        cause = "install a release without the fault, or mend what held up its partition"
+        return Advice(f"{cause}, then {command}", True)  # noqa: FBT003
+    return Advice(f"remove the cause that the reason names, then {command}", True)  # noqa: FBT003
+
+
+async def given_again(edge: Edge, record: Record, found: Opened, topic_ids: dict[str, str]) -> list[Outgoing]:
+    """Return the messages of a dead record. Raises `RejectedError` where there can be none.
+
+    The catalogue is read to its end before. Looked-up ids of topics are kept in `topic_ids`.
+    """
+    origin = found.origin
+    if not _is_given(origin.topic):
+        raise RejectedError("not_redrivable", _elsewhere(origin))
+    if record.value is None:
+        cause = "it has no value" if found.is_whole else "its value was too large to be kept"
+        topic = origin.topic.removeprefix(FOREIGN)
+        raise RejectedError("not_redrivable", f"{cause}: publish it on {topic} anew")
+    if origin.topic == INBOX:
+        _check(edge, record.key, record.value)
+        return [Outgoing(INBOX, None, record.key, record.value)]
+    first = Record(
+        origin.partition, origin.offset, origin.time, record.key, record.value, headers=found.headers
+    )
+    if origin.topic not in topic_ids:
+        topic_ids[origin.topic] = await _topic_id(edge, origin)
+    own_id = f"{topic_ids[origin.topic]}-{origin.partition}-{origin.offset}"
+    if origin.topic == EVENTS:
+        read = read_record(
+            first.key, first.value, first.headers, own_id=own_id, ttl_ms=edge.ports.event_ttl_ms,
+            time=first.time,
+        )  # fmt: skip
+        return [await _message(edge, read)]
+    return await _bound(edge, origin, first, own_id)
+
+
+def _check(edge: Edge, key: bytes | None, value: bytes) -> None:
+    """Refuse what the inbox would refuse again, or hold its partition for."""
+    message = decode_message(value)
+    if isinstance(message, LogMessage):
+        text = (
+            "it is about a partition of the inbox as a whole, as that was at its place: processes make others"
+        )
+        raise RejectedError("not_redrivable", text)
+    if key != message.key.encode():
+        raise RejectedError(
+            "wrong_key", f"the record's key is not {message.key!r}: publish it under that key"
+        )
+    if isinstance(message, StartTriggered) and message.failure is not None:
+        remedy = f"`stream-durable triggers replay {message.on}` makes the start again from the event"
+        raise RejectedError(message.failure.code, f"{message.failure.message}; {remedy}")
+    catalogue = edge.ports.catalogue
+    if isinstance(message, StartRun) and catalogue.graph(message.fingerprint) is None:
+        text = f"the definition of workflow {message.workflow!r} that it names is not registered"
+        raise RejectedError("unknown_workflow", f"{text}: {catalogue.lacking(message.fingerprint)}")
+
+
+async def _bound(edge: Edge, origin: Origin, record: Record, own_id: str) -> list[Outgoing]:
+    """Return the messages of the bindings that could not take a record."""
+    topic, ports = origin.topic.removeprefix(FOREIGN), edge.ports
+    reading = [each for each in ports.catalogue.declared.bindings().values() if each.topic == topic]
+    # The reason begins with the binding; of what the inbox refused it does not, and others change nothing.
+    meant = [each for each in reading if origin.reason.startswith(origin_of(each.name))] or reading
+    if not meant:
+        text = f"no binding reads topic {topic!r}: declare one, and `stream-durable bindings replay` reads it"
+        raise RejectedError("unknown_binding", text)
+    made = [await _of(edge, each, record, own_id) for each in meant]
+    return [one for one in made if one is not None]
+
+
+async def _of(edge: Edge, binding: Binding, record: Record, own_id: str) -> Outgoing | None:
+    ports = edge.ports
+    values = Values(binding, has_registry=ports.registry is not None)
+    await edge.ask(lambda: learn(values, [record.value], ports.registry), "look up what a record takes")
+    read = read_bound(binding, values, record, own_id, ports.event_ttl_ms)
+    return None if read is None else await _message(edge, read)
+
+
+async def _message(edge: Edge, read: FromOutside) -> Outgoing:
+    if isinstance(read, Start):
+        await check_queue(edge, read.queue)
+    message = resolved(read, edge.ports.catalogue, edge.ports.tokens)
+    return Outgoing(INBOX, None, message.key.encode(), admit(message))
+
+
+async def _topic_id(edge: Edge, origin: Origin) -> str:
+    """Return the id of a record's topic, part of the ids of what was made of it."""
+    reader = topic_views(edge).reader(origin.topic)
+    bounds = await edge.ask(reader.bounds, f"look at topic {origin.topic.removeprefix(FOREIGN)!r}")
+    return next(found.topic_id for found in bounds.values())
+
+
+def _is_given(topic: str) -> bool:
+    return topic in (INBOX, EVENTS) or topic.startswith(FOREIGN)
+
+
+def _elsewhere(origin: Origin) -> str:
+    """Return what to do about a record that is not for the inbox."""
+    if origin.topic.startswith(COMMANDS):
+        return "it is no command, or of a newer release; lost commands are requested again by themselves"
+    if origin.topic in (STEPS, RUNS):
+        return (
+            f"the topic {origin.topic} refused this public event; raise its max.message.bytes for later ones"
+        )
+    if not origin.topic:
+        return "nobody of ours wrote it: publish it on the topic that it is meant for"
+    return (
+        f"a function of yours reads {origin.topic}: mend it, and publish the record there again. A repeat is "
+        "a new record to all who read that topic"
+    )
