@@ -80,7 +80,7 @@ async def test_what_still_cannot_be_applied_is_a_new_record(engine: Engine) -> N
 
 async def test_an_event_is_read_again_and_has_one_id_however_often_it_is_given(engine: Engine) -> None:
     reason = dead_letter_headers(EVENTS, 1, 7, 5, "unknown_workflow", "no workflow 'order' is registered")
-    await put(engine, DEAD, b"k", b'{"workflow":"order","input":{}}', reason)
+    await put(engine, DEAD, b"k", b'{"start":"order","input":{}}', reason)
     dead = await only(engine, topic="events")
     with pytest.raises(RejectedError, match=f"record {dead.id} cannot be given again: unknown_workflow"):
         await engine.redrive_record(dead.id)
