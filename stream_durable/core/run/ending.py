@@ -88,7 +88,7 @@ def wind_down(
 
 
 def end_call(run: Run, i: int, out: Effects, ends: list[End]) -> None:
-    """End a waiting call beside the graph, or put the call back for the next try of the graph."""
+    """End a call beside the graph that waits, or put the call back for the next try of the graph."""
     if run.cancel_request is not None or not may_restart(run):
         ends.append((i, CANCELLED, None, RUN_ENDS))
         return
