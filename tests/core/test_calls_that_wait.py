@@ -6,14 +6,22 @@ from typing import Any
 
 import msgspec
 import pytest
-from builders import RUN, Play, Said, answering, reacting, signal, step, undoing
+from builders import RUN, Play, Said, Saved, answering, child, reacting, signal, step, undoing
 from msgspec import Raw
 
 from stream_durable.client.reactions import reaction_states
 from stream_durable.core.effects import Effects
 from stream_durable.core.format import INSIDE, READS
-from stream_durable.core.messages import AttemptWaits, EventGiven, EventReacted, InnerWait, ReadOpened
+from stream_durable.core.messages import (
+    AttemptWaits,
+    CancelRun,
+    EventGiven,
+    EventReacted,
+    InnerWait,
+    ReadOpened,
+)
 from stream_durable.core.policy import NO_RETRY, RetryPolicy
+from stream_durable.core.run import beside
 from stream_durable.core.run.redrive import redrive
 
 PATIENT = RetryPolicy(attempts=1_000, base_ms=30_000)
@@ -172,6 +180,31 @@ def test_a_reaction_whose_call_is_put_back_waits_for_the_next_try() -> None:
     play.failed("b")
     state = reaction_states(play.run, {"~on_hit": 0})["on_hit"]
     assert (state.behind, state.step, state.waits_for[0].text) == (1, None, "the next try of the run")
+
+
+@pytest.mark.parametrize("is_loaded", [False, True])
+def test_a_child_left_behind_by_an_earlier_call_in_its_step_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+    is_loaded: bool,  # noqa: FBT001
+) -> None:
+    monkeypatch.setattr(beside, "SLOTS", 2)
+    play = hitting()
+    for n in range(3):
+        name, attempt = f"~on_hit.{n % 2}", 1 + n // 2
+        play.signalled("hit", id=f"s{n}")
+        if n < 2:
+            node = child(f"{name}/kid", wait=False)
+            inner = (InnerWait(1, Raw(msgspec.json.encode(node))),)
+            play.tell(AttemptWaits(key=RUN, step=name, attempt=1, worker="w1", format=INSIDE, waits=inner))
+        play.completed(name, attempt=attempt)
+    if is_loaded:
+        saved = Saved()
+        play.run.is_new = True
+        play.run.touched.update(dict.fromkeys(play.run.steps))
+        saved.save(play.run)
+        play.run = saved.load_run(RUN, play.graph)
+    said = play.cancelled()
+    assert [each.key for each in said.messages if isinstance(each, CancelRun)] == ["run-1//~on_hit.1/kid"]
 
 
 def test_what_calls_carry_is_in_the_weight_of_a_run_until_they_end() -> None:
