@@ -10,11 +10,11 @@ import msgspec
 from stream_durable.core.admission import rows
 from stream_durable.core.admission.rows import AdmissionRow, MemberRow
 from stream_durable.core.admission.rule import BatchRule, SingleRule
-from stream_durable.core.lifecycle import RUN_STARTED
+from stream_durable.core.lifecycle import RUN_CANCELLED, RUN_STARTED
 from stream_durable.core.messages import AdmissionAsked, AdmissionLeft, RunAdmitted, RunMerged
 from stream_durable.core.run.entering import taker_of
 from stream_durable.core.run.state import Run
-from stream_durable.core.status import CANCELLED, MERGED
+from stream_durable.core.status import MERGED
 from stream_durable.core.tables import Rows
 from stream_durable.simulation.causes import differences
 from stream_durable.simulation.oracle import Oracle
@@ -112,13 +112,16 @@ def _meeting(oracle: Oracle) -> list[Run]:
 
 
 def _given_up(oracle: Oracle, taker: Run) -> list[Run]:
-    """Return the runs of the same workflow that were cancelled before they began."""
+    """Return the runs of the same workflow that were cancelled before they began, if only for that time."""
     name = taker.graph.definition.name
-    return [
-        run
-        for run in _meeting(oracle)
-        if run.graph.definition.name == name and run.started is None and run.status == CANCELLED
-    ]
+    alike = (run for run in _meeting(oracle) if run.graph.definition.name == name)
+    return [run for run in alike if _first_of(oracle, run, RUN_STARTED, RUN_CANCELLED) == RUN_CANCELLED]
+
+
+def _first_of(oracle: Oracle, run: Run, *wanted: str) -> str | None:
+    """Return which of these public events of a run came first."""
+    said = (event.type for folded in oracle.applied.get(run.id, ()) for event in folded.events)
+    return next((kind for kind in said if kind in wanted), None)
 
 
 def _was_retried(runs: list[Run]) -> bool:
