@@ -131,15 +131,10 @@ def _is_free(run: Run, node: BesideNode, ahead: int) -> bool:
     return step is None or not _is_open(step)
 
 
-def open_calls(run: Run, name: str) -> Iterator[tuple[int, Step]]:
-    """Yield the steps of waiting and open calls of a function."""
-    return ((i, step) for i, step, _ in calls(run, name) if _is_open(step))
-
-
 def suspended(run: Run) -> list[int]:
     """Return the open calls waiting inside, or for another attempt; an ending run waits for none."""
     beside = run.graph.beside
-    return [i for name in beside for i, step in open_calls(run, name) if step.status in (WAITING, RETRYING)]
+    return [i for name in beside for i, step in _open_of(run, name) if step.status in (WAITING, RETRYING)]
 
 
 def _take_kept(run: Run, node: BesideNode, now: int) -> None:
