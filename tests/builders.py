@@ -422,14 +422,14 @@ class Meeting:
 
 
 def picture(entity: Entity) -> dict[str, Any]:
-    """Return everything an entity consists of, by value."""
-    return {name: _value(getattr(entity, name)) for name in type(entity).__slots__}
+    """Return everything an entity consists of, by value, without what is derived when somebody looks."""
+    return {name: _value(getattr(entity, name)) for name in type(entity).__slots__ if name != "rings"}
 
 
 #: What storing and loading are meant to change, and what is derived again when it is needed.
 PASSING = (
     "is_new", "touched_events", "touched_waits", "lost", "touched_places", "orphans", "items",
-    "undo", "is_touched", "has_new_inputs", "touched", "_leases", "rings",
+    "undo", "is_touched", "has_new_inputs", "touched", "_leases",
 )  # fmt: skip
 
 

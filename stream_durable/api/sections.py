@@ -32,27 +32,33 @@ class Sections:
         self._app = app
         self._owner = owner
         self._lock = asyncio.Lock()
-        self._are_there = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        if not self._are_there and scope["type"] == "http" and get_route_path(scope).startswith(_API):
+        if (
+            not _has_routes(self._owner)
+            and scope["type"] == "http"
+            and get_route_path(scope).startswith(_API)
+        ):
             async with self._lock:
-                if not self._are_there:
+                if not _has_routes(self._owner):
                     # In a thread: probes are answered meanwhile.
                     await asyncio.to_thread(_load)
                     include(self._owner)
-                    self._are_there = True
         await self._app(scope, receive, send)
 
 
 def include(app: FastAPI) -> None:
     """Include all routes, unless included before; imports the modules."""
-    if getattr(app.state, "has_routes", False):
+    if _has_routes(app):
         return
     for name in _MODULES:
         app.include_router(import_module(f"stream_durable.api.{name}").router, prefix=PREFIX)
     app.state.has_routes = True
+
+
+def _has_routes(app: FastAPI) -> bool:
+    return getattr(app.state, "has_routes", False)
 
 
 def _load() -> None:

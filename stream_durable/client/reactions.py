@@ -62,10 +62,10 @@ def _state(run: Run, node: BesideNode, counts: Mapping[str, int]) -> ReactionSta
         # What the run has asked its channel beyond is counted there no more.
         taken = max((call.arrival for call, _, _ in found if call.is_acknowledged), default=0)
         count += sum(call.arrival <= taken for call, _, _ in waiting)
-    if under_way is not None:
-        why, step = causes(run, under_way), run.graph.names[under_way]
-    else:
-        why, step = (_next(run, node),), None
+    step = None if under_way is None else run.graph.names[under_way]
+    # Of several calls that wait to be made, the first one says why.
+    at = waiting[0][1] if under_way is None and waiting else under_way
+    why = (_next(run, node),) if at is None else causes(run, at)
     key = _key(run, node) if node.on == "event" else None
     on: Literal["event", "signal"] = "event" if node.on == "event" else "signal"
     waits = tuple(map(waits_for, why))

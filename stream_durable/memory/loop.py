@@ -72,7 +72,7 @@ class _Call(asyncio.Handle):
         self._callback, self._args = None, ()
 
 
-class _Timer(asyncio.TimerHandle):
+class _Timer(_Call, asyncio.TimerHandle):
     """A callback for a later moment. In the heap, equal moments have no order of their own."""
 
     __slots__ = ()
@@ -87,21 +87,12 @@ class _Timer(asyncio.TimerHandle):
         loop: VirtualLoop,
         context: Context | None,
     ) -> None:
-        self._context = copy_context() if context is None else context
-        self._loop = loop
-        self._callback: Callable[..., object] | None = callback
-        self._args = args
-        self._cancelled = False
-        self._repr = self._source_traceback = None
+        _Call.__init__(self, callback, args, loop, context)
         self._when = when
         self._scheduled = True
 
     def __lt__(self, other: object) -> bool:
         return False
-
-    def cancel(self) -> None:
-        self._cancelled = True
-        self._callback, self._args = None, ()
 
 
 class VirtualLoop(asyncio.BaseEventLoop):

@@ -442,8 +442,10 @@ def test_a_blocking_client_has_the_words_of_the_other() -> None:
         Client.sync(Settings()).run("x")
 
 
-async def test_a_schema_and_topics_that_are_missing_are_named_with_the_remedy(settings: Settings) -> None:
-    async with Client(settings) as client:
+async def test_a_schema_and_topics_that_are_missing_are_named_with_the_remedy(
+    kafka_broker: LocalKafka, empty_database: str, prefix: str
+) -> None:
+    async with Client(settings_of(kafka_broker, empty_database, prefix)) as client:
         with pytest.raises(BrokenError, match="run `stream-durable db migrate`"):
             await client.run("x").state()
         with pytest.raises(RejectedError, match="run `stream-durable topics apply`"):

@@ -162,9 +162,9 @@ def test_a_second_server_on_the_same_data_is_refused(postgres: LocalPostgres, ho
     assert postgres.running
 
 
-async def test_the_settings_are_those_of_a_durable_server(postgres_server: LocalPostgres) -> None:
+async def test_the_settings_are_those_of_a_durable_server(postgres: LocalPostgres) -> None:
     rows = await fetch(
-        postgres_server,
+        postgres,
         "SELECT current_setting(name) FROM unnest(ARRAY['fsync', 'synchronous_commit',"
         " 'wal_compression', 'max_connections', 'listen_addresses', 'server_encoding',"
         " 'lc_messages', 'unix_socket_directories']) AS name",

@@ -30,7 +30,7 @@ from stream_durable.core.run import context, groups, hooks, inside
 from stream_durable.core.run.advance import complete, work_off
 from stream_durable.core.run.asking import ask_first, dispatch
 from stream_durable.core.run.begin import hold
-from stream_durable.core.run.ending import stop_step
+from stream_durable.core.run.ending import end_call, stop_step
 from stream_durable.core.run.gating import leave_gate, leave_place, note_spent, queue_gate
 from stream_durable.core.run.say import clear_due, say_step, set_due
 from stream_durable.core.run.state import End, Run, Step
@@ -238,6 +238,11 @@ def fail_attempt(
         return
     step.status = RETRYING
     step.failure = failure
+    if (run.failure is not None or run.output is not None) and run.graph.is_beside(i):
+        ends: list[End] = []
+        end_call(run, i, out, ends)
+        work_off(run, ends, [], now, out)
+        return
     step.deadline = None
     step.losses = 0
     run.touched[i] = None

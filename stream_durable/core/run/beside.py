@@ -8,12 +8,13 @@ many calls there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 
 from msgspec import Raw
 
+from stream_durable.core.definition.graph import Grown
 from stream_durable.core.definition.nodes import BesideNode
 from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
@@ -25,7 +26,7 @@ from stream_durable.core.run.hooks import begin_helper
 from stream_durable.core.run.reading import acknowledge
 from stream_durable.core.run.ring import Ring
 from stream_durable.core.run.state import Detail, End, Run, Step
-from stream_durable.core.status import CANCELLED, PENDING, STEP_ENDED, WAITING, Outcome
+from stream_durable.core.status import CANCELLED, PENDING, RETRYING, STEP_ENDED, WAITING, Outcome
 
 #: Calls that wait, and calls that are remembered, for each function.
 SLOTS: Final = 100
@@ -73,6 +74,7 @@ def _line_up(run: Run, node: BesideNode, ring: Ring, call: Beside) -> None:
         ring.ids.discard(step.detail.beside.id)
     run.steps[i] = _waiting(run, step, call)
     run.touched[i] = None
+    run.payload += call.size
     ring.ids.add(call.id)
     ring.open.append(call.number)
     ring.next = call.number + 1
@@ -129,14 +131,10 @@ def _is_free(run: Run, node: BesideNode, ahead: int) -> bool:
     return step is None or not _is_open(step)
 
 
-def open_calls(run: Run, name: str) -> Iterator[tuple[int, Step]]:
-    """Yield the steps of waiting and open calls of a function."""
-    return ((i, step) for i, step, _ in calls(run, name) if _is_open(step))
-
-
 def suspended(run: Run) -> list[int]:
-    """Return the open calls waiting inside a function; an ending run waits for none."""
-    return [i for name in run.graph.beside for i, step in open_calls(run, name) if step.status == WAITING]
+    """Return the open calls waiting inside, or for another attempt; an ending run waits for none."""
+    beside = run.graph.beside
+    return [i for name in beside for i, step in _open_of(run, name) if step.status in (WAITING, RETRYING)]
 
 
 def _take_kept(run: Run, node: BesideNode, now: int) -> None:
@@ -187,16 +185,18 @@ def begin_next(run: Run, node: BesideNode, now: int, out: Effects) -> None:
 
 def _goes_on(run: Run) -> bool:
     """Return whether there is work besides calls under way; without it the run makes no more calls."""
-    nodes = run.graph.beside
-    if run.left > sum(node.concurrency for node in nodes.values()):
+    graph = run.graph
+    has_waits = isinstance(graph, Grown) and bool(graph.inner)
+    if not has_waits and run.left > sum(node.concurrency for node in graph.beside.values()):
         return True
-    return run.left > sum(_under_way(step) for name in nodes for _, step in _open_of(run, name))
+    left = run.left - sum(_has_begun(step) for name in graph.beside for _, step in _open_of(run, name))
+    return left > (sum(_waits_inside(run, name) for name in graph.beside) if has_waits else 0)
 
 
-def _under_way(step: Step) -> int:
-    """Return how much of the unfinished work is a call with the waits inside."""
-    inside = None if step.detail is None else step.detail.inside
-    return _has_begun(step) + (0 if inside is None else inside.left)
+def _waits_inside(run: Run, name: str) -> int:
+    """Count the open waits inside calls of a function, also of one ending now."""
+    graph, steps = run.graph, run.steps
+    return sum(_is_open(steps[m]) for i, _, _ in calls(run, name) for m in graph.inner_of(i))
 
 
 def _has_begun(step: Step) -> bool:
@@ -225,6 +225,18 @@ def put_back(run: Run, i: int, step: Step, ends: list[End]) -> None:
     run.touched[i] = None
 
 
+def in_order(run: Run, waits: Iterable[int]) -> list[int]:
+    """Return waits with those inside calls of a function last, in the order of the calls."""
+
+    def place(m: int) -> tuple[str, int]:
+        i = run.graph.outer(m)
+        step = run.steps.get(i)
+        call = None if step is None or step.detail is None else step.detail.beside
+        return ("", 0) if call is None else (helper_kind(run.graph.names[i]), call.number)
+
+    return sorted(waits, key=place)
+
+
 def is_reaction(run: Run, i: int) -> bool:
     """Return whether a step is a call for a signal or an event."""
     graph = run.graph
@@ -238,8 +250,7 @@ def ended(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
     node = run.graph.beside.get(helper_kind(run.graph.names[i])) if run.graph.beside else None
     if node is None or step.detail is None or step.detail.beside is None:
         return
-    call = step.detail.beside
-    call.data = None
+    _forget_data(run, step.detail.beside)
     if run.ended is not None:
         return
     if node.on == "event":
@@ -249,9 +260,7 @@ def ended(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
 
 def ask_for_next(run: Run, node: BesideNode, out: Effects) -> None:
     """Ask the channel of a reaction for events after the last one, once, when there is room."""
-    i = run.graph.index.get(_slot(node.name, _ring_of(run, node.name).next - 1), -1)
-    step = run.steps.get(i)
-    call = None if step is None or step.detail is None else step.detail.beside
+    i, call = _last_call(run, node)
     if call is None or call.is_followed or call.is_acknowledged or not (room := room_of(run, node)):
         return
     call.is_acknowledged = True
@@ -259,15 +268,42 @@ def ask_for_next(run: Run, node: BesideNode, out: Effects) -> None:
     acknowledge(run, node, call.arrival, room, out)
 
 
+def ask_again(run: Run, node: BesideNode, number: int, out: Effects) -> None:
+    """Ask the channel of a reaction for events after a repeat, if there is room."""
+    if not (room := room_of(run, node)):
+        return
+    i, call = _last_call(run, node)
+    if call is not None and call.arrival < number and not call.is_acknowledged:
+        # The repeat came behind it, of an id that is remembered under another number.
+        call.is_acknowledged = True
+        run.touched[i] = None
+    acknowledge(run, node, number, room, out)
+
+
+def _last_call(run: Run, node: BesideNode) -> tuple[int, Beside | None]:
+    """Return the call that was lined up last, with the index of its step."""
+    i = run.graph.index.get(_slot(node.name, _ring_of(run, node.name).next - 1), -1)
+    step = run.steps.get(i)
+    return i, None if step is None or step.detail is None else step.detail.beside
+
+
 def drop_waiting(run: Run) -> None:
-    """Give up waiting calls and kept signals at the end of the run."""
+    """Give up waiting calls, kept signals and the data of all of them at the end of the run."""
     if run.graph.reactions and run.mail is not None:
         run.payload -= run.mail.drop(run.graph.reactions.keys())
     for name in run.graph.beside:
-        for i, step, _ in calls(run, name):
+        for i, step, call in calls(run, name):
             if step.status == PENDING:
                 step.status = CANCELLED
                 run.touched[i] = None
+            if call.data is not None:
+                _forget_data(run, call)
+                run.touched[i] = None
+
+
+def _forget_data(run: Run, call: Beside) -> None:
+    run.payload -= call.size
+    call.data = None
 
 
 def _waiting(run: Run, before: Step | None, call: Beside) -> Step:

@@ -17,7 +17,7 @@ from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.lifecycle import RUN_COMPENSATING, RUN_EVENTS, STEP_CANCELLED, STEPS_MAX
 from stream_durable.core.messages import AttemptHeartbeat
 from stream_durable.core.names import helped, is_undo, undo_name
-from stream_durable.core.run import beside, due, entering, groups, hooks, portions, races, reading
+from stream_durable.core.run import beside, due, entering, groups, hooks, inside, portions, races, reading
 from stream_durable.core.run.children import cancel_started, tell_schedule
 from stream_durable.core.run.counters import recount
 from stream_durable.core.run.following import tell_followers, tell_parent
@@ -88,7 +88,7 @@ def wind_down(
 
 
 def end_call(run: Run, i: int, out: Effects, ends: list[End]) -> None:
-    """End a waiting call beside the graph, or put the call back for the next try of the graph."""
+    """End a call beside the graph that waits, or put the call back for the next try of the graph."""
     if run.cancel_request is not None or not may_restart(run):
         ends.append((i, CANCELLED, None, RUN_ENDS))
         return
@@ -389,6 +389,6 @@ def _finish(run: Run, status: str, now: int, out: Effects) -> None:
 
 def _cancel_started(run: Run, graph: Grown, out: Effects, *, undoes: bool) -> None:
     """Cancel children that steps have started, in an order that does not depend on the run's past."""
-    inner = (i for members in graph.inner.values() for i in members if i in run.steps)
+    inner = (m for i in graph.inner if i in run.steps for m in inside.within(run, i, run.steps[i]))
     for i in sorted(inner, key=graph.names.__getitem__):
         cancel_started(run, i, run.steps[i], out, undoes=undoes)

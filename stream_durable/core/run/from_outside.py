@@ -43,6 +43,11 @@ class Beside(msgspec.Struct, omit_defaults=True):
     #: Who sent it.
     by: str = ""
 
+    @property
+    def size(self) -> int:
+        """How many bytes of JSON it carries."""
+        return 0 if self.data is None else len(bytes(self.data))
+
 
 #: What a person decides about a held step.
 Decision = Literal["retry", "complete", "skip", "fail", "cancel"]

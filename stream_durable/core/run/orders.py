@@ -190,8 +190,16 @@ def _put_back(
     run.output = final_output(run)
     review.let_time_go_on(run, now, out)
     work_off(run, stranded(run), beginnings(run), now, out)
-    if had_ended and run.graph.reads_events and run.ended is None:
+    if run.graph.beside and run.ended is None:
+        _go_on_beside(run, now, out, had_ended=had_ended)
+
+
+def _go_on_beside(run: Run, now: int, out: Effects, *, had_ended: bool) -> None:
+    """React to what comes from now on, or make calls that waited: with nothing left the run made no more."""
+    if had_ended and run.graph.reads_events:
         react(run, now, now, out)
+    else:
+        beside.begin_waiting(run, now, out)
 
 
 def _chosen(run: Run, message: RetryRun, held: list[int]) -> tuple[set[int], set[int]]:

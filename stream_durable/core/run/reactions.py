@@ -13,7 +13,7 @@ from stream_durable.core.names import helper_kind
 from stream_durable.core.run import reading
 from stream_durable.core.run.advance import complete, fail
 from stream_durable.core.run.attempts import open_step, take
-from stream_durable.core.run.beside import accept, ask_for_next, is_reaction, room_of
+from stream_durable.core.run.beside import accept, ask_again, ask_for_next, is_reaction
 from stream_durable.core.run.from_outside import Beside
 from stream_durable.core.run.start import cancel
 from stream_durable.core.run.state import Run, Step
@@ -59,8 +59,8 @@ def given(run: Run, message: EventGiven, now: int, out: Effects) -> Outcome:
     outcome = accept(run, node, call, now, out)
     if outcome is Outcome.APPLIED:
         ask_for_next(run, node, out)
-    elif not message.more and (room := room_of(run, node)):
-        reading.acknowledge(run, node, message.number, room, out)
+    elif not message.more:
+        ask_again(run, node, message.number, out)
     return outcome
 
 

@@ -27,6 +27,9 @@ def redrive(run: Run, out: Effects) -> None:
         return
     if run.status == PENDING:
         entering.ask_again(run, out)
+        if run.graph.reads_events and not entering.is_waiting(run):
+            # Between two tries of the graph it goes on reading.
+            reading.register_again(run, out)
         return
     if run.requests is not None and run.requests.deferred:
         out.messages.append(RunContinued(key=run.id))

@@ -331,8 +331,10 @@ def thaw_run(
     named = {}
     for each in steps:
         row = StepRow._make(each)
-        named[row.name] = thaw_step(row)
+        step = named[row.name] = thaw_step(row)
         run.payload += len(row.output or b"")
+        if step.detail is not None and step.detail.beside is not None:
+            run.payload += step.detail.beside.size
     place(run, graph, named)
     return run
 

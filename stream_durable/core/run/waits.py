@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Raw
 
 from stream_durable.core.definition.nodes import (
@@ -329,7 +331,10 @@ def _check_room(run: Run, mail: Mail, data: bytes, now: int) -> None:
 def _ended_by(run: Run, mail: Mail, came: KeptSignal) -> tuple[int, bytes] | None:
     """Return the first wait, in order of definition, that this signal ends, and its output."""
     name = came.name
-    for i in run.graph.takers.get(name, ()):
+    takers: Sequence[int] = run.graph.takers.get(name, ())
+    if run.graph.beside and len(takers) > 1:
+        takers = beside.in_order(run, takers)
+    for i in takers:
         if i not in run.waiting:
             continue
         node = run.graph.nodes[i]
