@@ -167,8 +167,8 @@ class EventPage(Conditions):
     after: After = None
 
 
-class DeadPage(Conditions):
-    """A page of records that could not be applied."""
+class DeadConditions(Conditions):
+    """Which records that could not be applied."""
 
     topic: Text | None = None
     code: Text | None = None
@@ -177,8 +177,6 @@ class DeadPage(Conditions):
     since: Moment | None = None
     before: Moment | None = None
     redriven: bool | None = None
-    limit: Limit = 50
-    after: After = None
 
     @property
     def asks_payloads(self) -> str | None:
@@ -188,6 +186,13 @@ class DeadPage(Conditions):
     def filter(self) -> DeadFilter:
         """Return the conditions as the client takes them."""
         return DeadFilter(**{name: getattr(self, name) for name in DeadFilter._fields})
+
+
+class DeadPage(DeadConditions):
+    """A page of records that could not be applied."""
+
+    limit: Limit = 50
+    after: After = None
 
 
 class Page(Conditions):

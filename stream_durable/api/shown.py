@@ -24,6 +24,7 @@ from stream_durable.client import (
     Planned,
     Question,
     RecordHeader,
+    Redriven,
     Replayed,
     RunEntry,
     RunState,
@@ -59,6 +60,7 @@ PAYLOADS: Final[Mapping[type, frozenset[str]]] = {
     Replayed: frozenset({"reasons"}),
     Need: frozenset({"sentence", "evidence"}),
     DeadRecord: frozenset({"reason"}),
+    Redriven: frozenset({"reasons"}),
     RecordHeader: frozenset({"value"}),
 }
 _NOTHING: Final = frozenset[str]()

@@ -76,14 +76,15 @@ def list_records(
 ) -> None:
     """List the records that could not be read or applied, newest first, each with the reason.
 
-    The topic `dead` is read from its end until the page is full.
+    The topic `dead` is read from its end until the page is full, 20,000 records at most: --after goes on.
 
     Example: `stream-durable records list --code unknown_run --since 1d`
     """
     page = do(lambda client: client.dead_records(which.filter(redriven=redriven), limit=limit, after=after))
     show([_row(one, output) for one in page.records], _COLUMNS, output, empty="There is no such record.")
     if page.following is not None:
-        typer.echo(f"There are more: --after '{page.following}'", err=True)
+        more = "There are more" if len(page.records) == limit else "Older ones were not looked at yet"
+        typer.echo(f"{more}: --after '{page.following}'", err=True)
 
 
 @app.command("show")
@@ -101,9 +102,9 @@ def show_record(record: Id, output: Output = Format.TABLE) -> None:
     shown |= {"from": _place(found.record), "remedy": found.remedy}
     show_facts(shown, ("topic", "partition", "offset"))
     for each in found.headers:
-        typer.echo(f"{'header':<12} {each.name}: {each.value}")
+        typer.echo(f"{'header':<12} {_harmless(each.name)}: {_harmless(each.value)}")
     if found.value is not None:
-        typer.echo(f"\n{found.value}")
+        typer.echo(f"\n{_harmless(found.value)}")
 
 
 @app.command("redrive")
@@ -113,7 +114,7 @@ def redrive(
     which: _Which,
     record: Annotated[str | None, typer.Argument(metavar="[ID]", help="As `records list` shows it.")] = None,
     at_most: Annotated[
-        int, typer.Option("--at-most", min=1, max=100_000, help="Records of the options at once.")
+        int, typer.Option("--at-most", min=1, max=100_000, help="Records given at once.")
     ] = 1_000,
     reason: Reason = "",
     by: By = None,
@@ -124,7 +125,7 @@ def redrive(
 
     A record of the inbox is published there again. One of `events`, or of a topic of others, is read again
     and its message put on the inbox: nothing is published on the topics of others. What still cannot be
-    applied becomes a new record of the list.
+    applied becomes a new record of the list. Those with one key are given in the order of their coming.
 
     Example: `stream-durable records redrive --code unknown_workflow --since 1d --reason "deployed by now"`
     """
@@ -183,6 +184,11 @@ def _facts(change: Change, found: Redriven) -> dict[str, Any]:
 
 def _count(records: int) -> str:
     return "1 record" if records == 1 else f"{records:,} records"
+
+
+def _harmless(text: str) -> str:
+    """Return a text of anybody without what a terminal obeys."""
+    return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def _place(found: DeadRecord) -> str:

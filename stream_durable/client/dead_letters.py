@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
+from heapq import merge
 from typing import Final, NamedTuple
 
 from stream_durable.client.edge import Edge
@@ -16,11 +17,16 @@ from stream_durable.core.moments import moment
 from stream_durable.ports import LogBounds, LogReader, Record, Span
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.wire.dead import Opened, Origin, opened
-from stream_durable.wire.topics import DEAD, FOREIGN
+from stream_durable.wire.topics import DEAD, FOREIGN, STREAM
 
-#: Offsets of each partition read at first, and at most, where more are needed.
-_PORTION: Final = 64
-_PORTION_MAX: Final = 1_024
+#: Records read at once: at first, at most, and at least of each partition. Less, if they have so many bytes.
+_PORTION: Final = 256
+_PORTION_MAX: Final = 4_096
+_PORTION_MIN: Final = 8
+_PORTION_BYTES: Final = 4 * 1024 * 1024
+#: For one page so many records are looked at, or so many bytes; the next page goes on there.
+LOOKED_MAX: Final = 20_000
+_BYTES_MAX: Final = 64 * 1024 * 1024
 #: Of a record of which nobody says why it is there.
 _FOREIGN: Final = Origin("", -1, -1, 0, "unknown", "its headers do not say why: nobody of ours wrote it")
 
@@ -72,89 +78,119 @@ class Letter(NamedTuple):
 
 
 class Backwards:
-    """The topic `dead`, read from its end."""
+    """The topic `dead`, read from its end, in portions: nothing is kept but what a list shows."""
 
-    def __init__(
-        self, edge: Edge, reader: LogReader, which: DeadFilter, spans: Sequence[Span], *, keeps_values: bool
-    ) -> None:
+    def __init__(self, edge: Edge, reader: LogReader, which: DeadFilter, spans: Sequence[Span]) -> None:
         self._edge = edge
         self._reader = reader
         self._which = which
-        self._keeps_values = keeps_values
         self._lows = {span.partition: span.start for span in spans}
         #: By partition: from where on all has been read, and what was read and not told, the oldest first.
         self._starts = {span.partition: span.end for span in spans}
-        self._held: dict[int, list[Letter]] = {span.partition: [] for span in spans}
+        self._held: dict[int, list[_Held]] = {span.partition: [] for span in spans}
         self._portion = _PORTION
+        self._records = self._bytes = 0
 
     @classmethod
-    async def of(
-        cls, edge: Edge, which: DeadFilter, after: str | None = None, *, keeps_values: bool = False
-    ) -> Backwards:
+    async def of(cls, edge: Edge, which: DeadFilter, after: str | None = None) -> Backwards:
         """Begin at the end, or where a page ended."""
-        views, now = topic_views(edge), edge.now()
-        reader = views.reader(DEAD)
-        # So the marks of what was redriven are known.
-        await edge.ask(edge.ports.catalogue.catch_up, "read who gave records again")
-
-        async def places() -> tuple[Mapping[int, LogBounds], Mapping[int, int], Mapping[int, int]]:
-            async def at(name: str, given: datetime | Duration | None) -> Mapping[int, int]:
-                if given is None:
-                    return {}
-                return await views.offsets_at(DEAD, _millis(name, given, now))
-
-            return await reader.bounds(), await at("since", which.since), await at("before", which.before)
-
-        bounds, lows, ends = await edge.ask(places, "find the dead records")
+        reader, bounds, spans = await _places(edge, which)
         reached = _reached(after, bounds)
-        spans = [
-            Span(p, max(found.low, lows.get(p, 0)), min(found.high, ends.get(p, found.high), reached[p]))
-            for p, found in sorted(bounds.items())
-        ]
-        return cls(edge, reader, which, spans, keeps_values=keeps_values)
+        return cls(
+            edge, reader, which, [span._replace(end=min(span.end, reached[span.partition])) for span in spans]
+        )
 
-    async def letters(self) -> AsyncGenerator[Letter, None]:
-        """Read the letters that meet the conditions, newest first."""
+    async def page(self, limit: int) -> tuple[list[DeadRecord], str | None]:
+        """Return the next records that meet the conditions, newest first, and where the page after begins."""
+        told = list[DeadRecord]()
         while True:
-            await self._fill()
+            if unread := self._unread():
+                if self._records >= LOOKED_MAX or self._bytes >= _BYTES_MAX:
+                    return told, self._place()
+                await self._fill(unread)
+                continue
             heads = [held[-1] for held in self._held.values() if held]
             if not heads:
-                return
-            newest = max(heads, key=lambda one: (one.record.time, one.record.partition))
-            self._held[newest.record.partition].pop()
-            yield newest
+                return told, None
+            if len(told) == limit:
+                return told, self._place()
+            newest = max(heads, key=lambda one: (one.shown.time, one.partition))
+            told.append(self._held[newest.partition].pop().shown)
 
-    def before(self, letter: Letter) -> str:
-        """Return the place of a page that begins with the letter read last."""
-        reached = {
-            p: held[-1].record.offset + 1 if held else self._starts[p] for p, held in self._held.items()
-        }
-        reached[letter.record.partition] = letter.record.offset + 1
+    def _place(self) -> str:
+        reached = {p: held[-1].offset + 1 if held else self._starts[p] for p, held in self._held.items()}
         return ".".join(str(offset) for _, offset in sorted(reached.items()))
 
-    async def _fill(self) -> None:
-        """Read on wherever nothing is left to tell."""
-        while spans := [
-            Span(p, max(self._lows[p], start - self._portion), start)
-            for p, start in self._starts.items()
-            if not self._held[p] and start > self._lows[p]
-        ]:
-            self._portion = min(2 * self._portion, _PORTION_MAX)
-            for letter in await self._edge.ask(lambda some=spans: self._read(some), "read dead records"):  # type: ignore[misc]
-                self._held[letter.record.partition].append(letter)
-            self._starts |= {span.partition: span.start for span in spans}
+    def _unread(self) -> list[Span]:
+        """Return what is to be read before anything can be told."""
+        parts = [p for p, start in self._starts.items() if not self._held[p] and start > self._lows[p]]
+        each = max(_PORTION_MIN, self._portion // max(1, len(parts)))
+        return [Span(p, max(self._lows[p], self._starts[p] - each), self._starts[p]) for p in parts]
 
-    async def _read(self, spans: Sequence[Span]) -> list[Letter]:
-        letters = list[Letter]()
+    async def _fill(self, spans: Sequence[Span]) -> None:
+        found, size = await self._edge.ask(lambda: self._read(spans), "read dead records")
+        for one in found:
+            self._held[one.partition].append(one)
+        self._starts |= {span.partition: span.start for span in spans}
+        self._bytes += size
+        self._portion = min(2 * self._portion, _PORTION_MAX) if size < _PORTION_BYTES else self._portion // 2
+
+    async def _read(self, spans: Sequence[Span]) -> tuple[list[_Held], int]:
+        held, size, count = list[_Held](), 0, 0
         async with aclosing(self._reader.read(spans)) as batches:
             async for records in batches:
-                found = (_taken_apart(self._edge, record) for record in records)
-                letters += [self._light(one) for one in found if _meets(one, self._which)]
-        return letters
+                count += len(records)
+                for record in records:
+                    size += len(record.value or b"")
+                    letter = _taken_apart(self._edge, record)
+                    if _meets(letter, self._which):
+                        held.append(_Held(record.partition, record.offset, letter.shown))
+        self._records += count
+        return held, size
 
-    def _light(self, letter: Letter) -> Letter:
-        """Return a letter without what a list does not show."""
-        return letter if self._keeps_values else letter._replace(record=letter.record._replace(value=None))
+
+class _Held(NamedTuple):
+    partition: int
+    offset: int
+    shown: DeadRecord
+
+
+async def forwards(edge: Edge, which: DeadFilter) -> AsyncGenerator[Letter, None]:
+    """Read the letters there are by now that meet the conditions, each partition from its beginning.
+
+    Waits as long as the world lets it wait.
+    """
+    reader, _, spans = await _places(edge, which)
+    async with aclosing(reader.read(spans)) as batches:
+        async for records in batches:
+            found: dict[int, list[Record]] = {}
+            for record in records:
+                found.setdefault(record.partition, []).append(record)
+            # By clocks that differ, later ones of a partition may seem to be earlier.
+            for record in merge(*found.values(), key=lambda one: one.time):
+                if _meets(letter := _taken_apart(edge, record), which):
+                    yield letter
+
+
+async def _places(edge: Edge, which: DeadFilter) -> tuple[LogReader, Mapping[int, LogBounds], list[Span]]:
+    """Return a reader of the topic, its bounds, and where records of the times asked for are."""
+    views, now = topic_views(edge), edge.now()
+    reader = views.reader(DEAD)
+    # So the marks of what was redriven are known.
+    await edge.ask(edge.ports.catalogue.catch_up, "read who gave records again")
+
+    async def at(name: str, given: datetime | Duration | None) -> Mapping[int, int]:
+        return {} if given is None else await views.offsets_at(DEAD, _millis(name, given, now))
+
+    async def places() -> tuple[Mapping[int, LogBounds], Mapping[int, int], Mapping[int, int]]:
+        return await reader.bounds(), await at("since", which.since), await at("before", which.before)
+
+    bounds, lows, ends = await edge.ask(places, "find the dead records")
+    spans = [
+        Span(p, max(found.low, lows.get(p, 0)), min(found.high, ends.get(p, found.high)))
+        for p, found in sorted(bounds.items())
+    ]
+    return reader, bounds, spans
 
 
 def _taken_apart(edge: Edge, record: Record) -> Letter:
@@ -167,12 +203,17 @@ def _taken_apart(edge: Edge, record: Record) -> Letter:
     # A topic made anew has the same offsets again, later.
     is_meant = order is not None and order.at >= record.time
     shown = DeadRecord(
-        own, moment(record.time), origin.topic.removeprefix(FOREIGN), origin.partition, origin.offset,
+        own, moment(record.time), plain_name(origin.topic), origin.partition, origin.offset,
         moment(origin.time) if origin.time else None, origin.code, origin.reason,
         None if record.key is None else record.key.decode(errors="replace"), found.bytes,
         OrderState("redrive", moment(order.at), order.by, order.reason) if order and is_meant else None,
     )  # fmt: skip
     return Letter(record, found, shown)
+
+
+def plain_name(topic: str) -> str:
+    """Return a topic's name as people know it."""
+    return topic.removeprefix(STREAM).removeprefix(FOREIGN)
 
 
 def _meets(letter: Letter, which: DeadFilter) -> bool:

@@ -7,10 +7,17 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Final, NamedTuple
 
-from stream_durable.client.dead_letters import Backwards, DeadFilter, DeadRecord, Letter, letter_of
+from stream_durable.client.dead_letters import (
+    Backwards,
+    DeadFilter,
+    DeadRecord,
+    Letter,
+    forwards,
+    letter_of,
+)
 from stream_durable.client.edge import Edge
 from stream_durable.client.filter import since_epoch
-from stream_durable.client.redriving import advice, given_again
+from stream_durable.client.redriving import advice, given_again, not_given
 from stream_durable.core.declared import redriven
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.orders import Order
@@ -18,7 +25,9 @@ from stream_durable.ports import Outgoing
 
 #: Reasons shown of a redrive of many.
 _REASONS_MAX: Final = 10
-#: Records given again at once, unless more are asked for.
+#: Records given again with one acknowledgement.
+_TOGETHER: Final = 100
+#: Records given again by one call, unless more are asked for.
 REDRIVEN_MAX: Final = 1_000
 
 
@@ -85,23 +94,18 @@ class DeadOrders:
     ) -> DeadRecords:
         """Return a page of the records that could not be applied, newest first.
 
-        The topic `dead` is read backwards until the page is full: conditions that few records meet cost a
-        reading of all records since `since`.
+        The topic `dead` is read backwards until the page is full, or until 20,000 records or 64 MB were
+        looked at: then there are fewer on the page, or none, and `following` goes on from there.
         """
-        records = list[DeadRecord]()
         back = await Backwards.of(self._edge, which or DeadFilter(), after)
-        async with aclosing(back.letters()) as letters:
-            async for letter in letters:
-                if len(records) == limit:
-                    return DeadRecords(tuple(records), back.before(letter))
-                records.append(letter.shown)
-        return DeadRecords(tuple(records), None)
+        records, following = await back.page(limit)
+        return DeadRecords(tuple(records), following)
 
     async def dead_record(self, id: str) -> DeadWhole:  # noqa: A002 - the word for it everywhere
         """Return a record that could not be applied, whole. Raises `RejectedError` for an unknown one."""
         letter = await letter_of(self._edge, id)
         value = letter.record.value
-        advised = advice(letter.found.origin, letter.shown.id)
+        advised = advice(letter)
         return DeadWhole(
             letter.shown,
             tuple(RecordHeader(name, held.decode(errors="replace")) for name, held in letter.found.headers),
@@ -121,8 +125,8 @@ class DeadOrders:
         letter = await letter_of(self._edge, id)
         is_ordered = letter.shown.redriven is None
         if is_ordered:
-            made = await _messages(self._edge, letter, {})
-            await _redrive(self._edge, letter, made, Order(since_epoch("now", self._edge.now()), by, reason))
+            made = await given_again(self._edge, letter, {})
+            await _redrive(self._edge, [(letter, made)], by, reason)
         return RedrivenRecord(letter.shown.id, letter.shown.topic, is_ordered)
 
     async def redrive_records(
@@ -135,46 +139,66 @@ class DeadOrders:
         by: str = "",
         progress: Callable[[int], None] | None = None,
     ) -> Redriven:
-        """Give all matching records again that nobody gave again yet, newest first; see `redrive_record`.
+        """Give all matching records again that nobody gave again yet; see `redrive_record`.
 
-        Records that cannot be given again are counted and passed over. With `preview` all is checked, and
-        nothing is sent. `progress` is called with how many were given.
+        Those with one key are given in the order in which they were set aside. Records that cannot be given
+        again are counted and passed over. With `preview` all is checked, and nothing is sent. `progress` is
+        called with how many were given so far. All records since `since` are read, whatever else is asked.
         """
         edge, topic_ids = self._edge, dict[str, str]()
         told, refused, reasons = 0, 0, list[str]()
-        back = await Backwards.of(edge, (which or DeadFilter())._replace(redriven=False), keeps_values=True)
-        async with aclosing(back.letters()) as letters:
+
+        def refuse(again: list[str]) -> None:
+            nonlocal refused
+            refused += len(again)
+            reasons.extend(again[: _REASONS_MAX - len(reasons)])
+
+        async def give(made: list[tuple[Letter, Outgoing]]) -> None:
+            nonlocal told
+            again = [] if preview else await _redrive(edge, made, by, reason)
+            refuse(again)
+            told += len(made) - len(again)
+            if progress is not None:
+                progress(told)
+
+        made = list[tuple[Letter, Outgoing]]()
+        async with aclosing(forwards(edge, (which or DeadFilter())._replace(redriven=False))) as letters:
             async for letter in letters:
-                if told + refused == at_most:
-                    break
                 try:
-                    made = await _messages(edge, letter, topic_ids)
-                    if not preview:
-                        await _redrive(edge, letter, made, Order(since_epoch("now", edge.now()), by, reason))
+                    made.append((letter, await given_again(edge, letter, topic_ids)))
                 except RejectedError as error:
-                    refused += 1
-                    reasons += [str(error)] if len(reasons) < _REASONS_MAX else []
-                else:
-                    told += 1
-                    if progress is not None:
-                        progress(told)
+                    refuse([str(error)])
+                if len(made) == min(_TOGETHER, at_most - told):
+                    await give(made)
+                    made = []
+                if told >= at_most:
+                    break
+        if made:
+            await give(made)
         return Redriven(told + refused, told, refused, tuple(reasons))
 
 
-async def _messages(edge: Edge, letter: Letter, topic_ids: dict[str, str]) -> list[Outgoing]:
+async def _redrive(edge: Edge, made: list[tuple[Letter, Outgoing]], by: str, reason: str) -> list[str]:
+    """Publish first, and say so after: what was interrupted between is given again, and changes nothing.
+
+    Return why some could not be published; raise it for a single one.
+    """
     try:
-        return await given_again(edge, letter.record, letter.found, topic_ids)
+        await edge.put([message for _, message in made], "give dead records again")
     except RejectedError as error:
-        code = "" if error.code == "not_redrivable" else f"{error.code}: "
-        text = f"record {letter.shown.id} cannot be given again: {code}{error}"
-        raise RejectedError("not_redrivable", text) from error
+        if len(made) == 1:
+            raise not_given(made[0][0], error) from error
+        return [text for one in made for text in await _told(edge, one, by, reason)]
+    # By clocks that differ a record may seem to be later than the order.
+    at = max(since_epoch("now", edge.now()), *(letter.record.time for letter, _ in made))
+    mark = redriven([letter.shown.id for letter, _ in made], Order(at, by, reason))
+    await edge.ask(lambda: edge.ports.catalogue.declare([mark], tells=False), "say who gave records again")
+    return []
 
 
-async def _redrive(edge: Edge, letter: Letter, made: list[Outgoing], order: Order) -> None:
-    """Publish first, and say so after: what was interrupted between is given again, and changes nothing."""
-    if made:
-        await edge.put(made, f"give record {letter.shown.id} again")
-    # By clocks that differ it may seem to be later than the order.
-    at = max(order.at, letter.record.time)
-    mark = redriven(letter.shown.id, Order(at, order.by, order.reason))
-    await edge.ask(lambda: edge.ports.catalogue.declare([mark], tells=False), "say who gave a record again")
+async def _told(edge: Edge, made: tuple[Letter, Outgoing], by: str, reason: str) -> list[str]:
+    """Give one alone; return why it could not be."""
+    try:
+        return await _redrive(edge, [made], by, reason)
+    except RejectedError as error:
+        return [str(error)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from stream_durable.admission import learn, resolved
+from stream_durable.client.dead_letters import Letter, plain_name
 from stream_durable.client.edge import Edge
 from stream_durable.client.replaying import topic_views
 from stream_durable.client.starting import check_queue
@@ -13,12 +14,12 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import LogMessage, StartRun, StartTriggered
 from stream_durable.ports import Outgoing, Record
 from stream_durable.wire.bindings import read_bound
-from stream_durable.wire.dead import Opened, Origin
+from stream_durable.wire.dead import Origin
 from stream_durable.wire.events import FromOutside, Start, admit
 from stream_durable.wire.foreign import Values
 from stream_durable.wire.inbox import decode_message
 from stream_durable.wire.records import read as read_record
-from stream_durable.wire.topics import COMMANDS, EVENTS, FOREIGN, INBOX, RUNS, STEPS
+from stream_durable.wire.topics import COMMANDS, EVENTS, FOREIGN, INBOX, RUNS, STEPS, STREAM
 
 #: Codes of faults of the record itself: it is refused again as long as it is the same.
 _FAULTS: Final = frozenset(
@@ -39,14 +40,15 @@ class Advice(NamedTuple):
     can_redrive: bool
 
 
-def advice(origin: Origin, id: str) -> Advice:  # noqa: A002 - the word for it everywhere
+def advice(letter: Letter) -> Advice:
     """Return what may help, by where a record came from and why it is dead."""
-    topic = origin.topic.removeprefix(FOREIGN)
-    if not _is_given(origin.topic):
-        return Advice(_elsewhere(origin), can_redrive=False)
-    command = f"`stream-durable records redrive {id}`"
+    origin = letter.found.origin
+    if (obstacle := _obstacle(letter)) is not None:
+        return Advice(obstacle, can_redrive=False)
+    command = f"`stream-durable records redrive {letter.shown.id}`"
     if origin.code in _FAULTS:
-        text = f"correct what writes such records, and publish the corrected one on {topic}: unchanged it is "
+        where = plain_name(origin.topic)
+        text = f"correct what writes such records, and publish the corrected one on {where}: unchanged it is "
         return Advice(f"{text}refused again, unless what reads it was changed; then {command}", True)  # noqa: FBT003
     if origin.code in _RISKS:
         cause = "install a release without the fault, or mend what held up its partition"
@@ -54,23 +56,33 @@ def advice(origin: Origin, id: str) -> Advice:  # noqa: A002 - the word for it e
     return Advice(f"remove the cause that the reason names, then {command}", True)  # noqa: FBT003
 
 
-async def given_again(edge: Edge, record: Record, found: Opened, topic_ids: dict[str, str]) -> list[Outgoing]:
-    """Return the messages of a dead record. Raises `RejectedError` where there can be none.
+async def given_again(edge: Edge, letter: Letter, topic_ids: dict[str, str]) -> Outgoing:
+    """Return the message of a dead record. Raises `RejectedError` where there can be none.
 
     The catalogue is read to its end before. Looked-up ids of topics are kept in `topic_ids`.
     """
-    origin = found.origin
-    if not _is_given(origin.topic):
-        raise RejectedError("not_redrivable", _elsewhere(origin))
-    if record.value is None:
-        cause = "it has no value" if found.is_whole else "its value was too large to be kept"
-        topic = origin.topic.removeprefix(FOREIGN)
-        raise RejectedError("not_redrivable", f"{cause}: publish it on {topic} anew")
+    try:
+        return await _given_again(edge, letter, topic_ids)
+    except RejectedError as error:
+        raise not_given(letter, error) from error
+
+
+def not_given(letter: Letter, error: RejectedError) -> RejectedError:
+    """Return the error of a dead record that something refuses again."""
+    code = "" if error.code == "not_redrivable" else f"{error.code}: "
+    return RejectedError("not_redrivable", f"record {letter.shown.id} cannot be given again: {code}{error}")
+
+
+async def _given_again(edge: Edge, letter: Letter, topic_ids: dict[str, str]) -> Outgoing:
+    record, origin = letter.record, letter.found.origin
+    if (obstacle := _obstacle(letter)) is not None:
+        raise RejectedError("not_redrivable", obstacle)
+    assert record.value is not None, "that is an obstacle"
     if origin.topic == INBOX:
         _check(edge, record.key, record.value)
-        return [Outgoing(INBOX, None, record.key, record.value)]
+        return Outgoing(INBOX, None, record.key, record.value)
     first = Record(
-        origin.partition, origin.offset, origin.time, record.key, record.value, headers=found.headers
+        origin.partition, origin.offset, origin.time, record.key, record.value, headers=letter.found.headers
     )
     if origin.topic not in topic_ids:
         topic_ids[origin.topic] = await _topic_id(edge, origin)
@@ -80,7 +92,7 @@ async def given_again(edge: Edge, record: Record, found: Opened, topic_ids: dict
             first.key, first.value, first.headers, own_id=own_id, ttl_ms=edge.ports.event_ttl_ms,
             time=first.time,
         )  # fmt: skip
-        return [await _message(edge, read)]
+        return await _message(edge, read)
     return await _bound(edge, origin, first, own_id)
 
 
@@ -105,25 +117,29 @@ def _check(edge: Edge, key: bytes | None, value: bytes) -> None:
         raise RejectedError("unknown_workflow", f"{text}: {catalogue.lacking(message.fingerprint)}")
 
 
-async def _bound(edge: Edge, origin: Origin, record: Record, own_id: str) -> list[Outgoing]:
-    """Return the messages of the bindings that could not take a record."""
-    topic, ports = origin.topic.removeprefix(FOREIGN), edge.ports
-    reading = [each for each in ports.catalogue.declared.bindings().values() if each.topic == topic]
-    # The reason begins with the binding; of what the inbox refused it does not, and others change nothing.
-    meant = [each for each in reading if origin.reason.startswith(origin_of(each.name))] or reading
-    if not meant:
-        text = f"no binding reads topic {topic!r}: declare one, and `stream-durable bindings replay` reads it"
-        raise RejectedError("unknown_binding", text)
-    made = [await _of(edge, each, record, own_id) for each in meant]
-    return [one for one in made if one is not None]
-
-
-async def _of(edge: Edge, binding: Binding, record: Record, own_id: str) -> Outgoing | None:
-    ports = edge.ports
+async def _bound(edge: Edge, origin: Origin, record: Record, own_id: str) -> Outgoing:
+    """Return the message of the binding that could not take a record."""
+    topic, ports = plain_name(origin.topic), edge.ports
+    binding = _binding_of(edge, origin)
+    if binding is None:
+        text = f"the binding of topic {topic!r} that could not take it is not declared any more: declare it "
+        raise RejectedError("unknown_binding", f"{text}again, or give it to another by `bindings replay`")
     values = Values(binding, has_registry=ports.registry is not None)
     await edge.ask(lambda: learn(values, [record.value], ports.registry), "look up what a record takes")
     read = read_bound(binding, values, record, own_id, ports.event_ttl_ms)
-    return None if read is None else await _message(edge, read)
+    if read is None:
+        text = f"binding {binding.name!r} takes no such record by now, for its match= is not met"
+        raise RejectedError("not_redrivable", f"{text}: change the binding, or leave the record")
+    return await _message(edge, read)
+
+
+def _binding_of(edge: Edge, origin: Origin) -> Binding | None:
+    """Return the binding with whose name the reason begins."""
+    topic = plain_name(origin.topic)
+    for binding in edge.ports.catalogue.declared.bindings().values():
+        if binding.topic == topic and origin.reason.startswith(origin_of(binding.name)):
+            return binding
+    return None
 
 
 async def _message(edge: Edge, read: FromOutside) -> Outgoing:
@@ -136,25 +152,30 @@ async def _message(edge: Edge, read: FromOutside) -> Outgoing:
 async def _topic_id(edge: Edge, origin: Origin) -> str:
     """Return the id of a record's topic, part of the ids of what was made of it."""
     reader = topic_views(edge).reader(origin.topic)
-    bounds = await edge.ask(reader.bounds, f"look at topic {origin.topic.removeprefix(FOREIGN)!r}")
+    bounds = await edge.ask(reader.bounds, f"look at topic {plain_name(origin.topic)!r}")
     return next(found.topic_id for found in bounds.values())
 
 
-def _is_given(topic: str) -> bool:
-    return topic in (INBOX, EVENTS) or topic.startswith(FOREIGN)
+def _obstacle(letter: Letter) -> str | None:
+    """Return why a record cannot be given again whatever is mended, with the remedy."""
+    origin = letter.found.origin
+    if not (origin.topic in (INBOX, EVENTS) or origin.topic.startswith(FOREIGN)):
+        return _elsewhere(origin)
+    if letter.record.value is None:
+        cause = "it has no value" if letter.found.is_whole else "its value was too large to be kept"
+        return f"{cause}: publish it on {plain_name(origin.topic)} anew"
+    return None
 
 
 def _elsewhere(origin: Origin) -> str:
     """Return what to do about a record that is not for the inbox."""
+    if origin.topic.startswith(STREAM):
+        text = f"a function of yours reads {plain_name(origin.topic)}: mend it, and publish the record there"
+        return f"{text} again. A repeat is a new record to all who read that topic"
     if origin.topic.startswith(COMMANDS):
         return "it is no command, or of a newer release; lost commands are requested again by themselves"
     if origin.topic in (STEPS, RUNS):
         return (
             f"the topic {origin.topic} refused this public event; raise its max.message.bytes for later ones"
         )
-    if not origin.topic:
-        return "nobody of ours wrote it: publish it on the topic that it is meant for"
-    return (
-        f"a function of yours reads {origin.topic}: mend it, and publish the record there again. A repeat is "
-        "a new record to all who read that topic"
-    )
+    return "nobody of ours wrote it: publish it on the topic that it is meant for"

@@ -2,13 +2,14 @@
 
 A record for each rule, for each rule turned off, for the latest order of each act to a rule, for the latest
 skipped record of a binding in each partition, for each app with the names of all rules, for the limits of
-all keys of a gate, and for each dead record that somebody redrove. So a rule
+all keys of a gate, and for dead records that somebody redrove together. So a rule
 stays off over deployments, and a rule no longer declared goes on and is reported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from typing import Final, Literal, TypeVar, get_args
 
 import msgspec
@@ -46,6 +47,13 @@ class Roll(msgspec.Struct, frozen=True):
     rules: tuple[str, ...] = ()
 
 
+class Redrive(msgspec.Struct, frozen=True):
+    """Dead records given again together, by their ids."""
+
+    order: Order
+    ids: tuple[str, ...]
+
+
 class _Stamp(msgspec.Struct):
     format: Format = 1
 
@@ -58,6 +66,7 @@ _order = msgspec.json.Decoder(Order).decode
 _skip = msgspec.json.Decoder(Skip).decode
 _roll = msgspec.json.Decoder(Roll).decode
 _keys = msgspec.json.Decoder(KeysChange).decode
+_redrive = msgspec.json.Decoder(Redrive).decode
 
 
 def is_declaration(key: bytes | None) -> bool:
@@ -99,7 +108,8 @@ class Declared:
             if not text.startswith(_RECORD):
                 self._keep(text, value, knows)
             elif value is not None:
-                self.redriven[text.removeprefix(_RECORD)] = _order(value)
+                found = _redrive(value)
+                self.redriven.update(dict.fromkeys(found.ids, found.order))
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise RejectedError("bad_declaration", f"it is no declaration: {error}"[:300]) from error
 
@@ -187,9 +197,11 @@ def skipped(key: str, partition: int, skip: Skip) -> Declaration:
     return f"{key}{_SKIP}{partition}".encode(), _encode(skip)
 
 
-def redriven(record: str, order: Order) -> Declaration:
-    """Return the record of a dead record given again."""
-    return f"{_RECORD}{record}".encode(), _encode(order)
+def redriven(ids: Sequence[str], order: Order) -> Declaration:
+    """Return the record of dead records given again together."""
+    value = _encode(Redrive(order, tuple(ids)))
+    # By its content: what others gave again stays.
+    return f"{_RECORD}{sha256(value).hexdigest()[:32]}".encode(), value
 
 
 def changed_keys(gate: str, keys: KeysChange) -> Declaration:

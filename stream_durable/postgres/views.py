@@ -57,7 +57,6 @@ from stream_durable.postgres.run_lists import LAST, count_query, list_query
 from stream_durable.settings import PostgresSettings
 
 _CONNECTIONS = 4
-#: Beyond every record that could not be applied.
 
 
 class PostgresViews:

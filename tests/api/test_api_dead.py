@@ -8,6 +8,7 @@ import pytest
 from api_site import V1, Site, finish
 
 from stream_durable import Workflow, api_tokens
+from stream_durable.local.process import wait_for
 from stream_durable.ports import StoredApiToken
 from stream_durable.testing.engine import Engine
 
@@ -59,3 +60,43 @@ def test_who_may_not_see_payloads_gets_sizes_and_no_search(site: Site) -> None:
     whole = site.get(f"/dead/{found['id']}", headers=headers)
     assert found["reason"].startswith("hidden: ") and whole["value"].startswith("hidden: ")
     assert site.ask("GET", f"{V1}/dead?reason=x", headers=headers).status_code == 403
+    many = {"filter": {"reason": "x"}}
+    assert site.ask("POST", f"{V1}/dead/redrive", json=many, headers=headers).status_code == 403
+    site.engine._backend._deployment.broker.append(  # type: ignore[attr-defined]
+        "inbox", None, b"c", b'{"type":"secret","key":"c"}'
+    )
+    finish(site.engine.until_idle())
+    [bad] = site.get("/dead?key=c", headers=headers)["records"]
+    refused = site.ask("POST", f"{V1}/dead/{bad['id']}/redrive", json={}, headers=headers)
+    assert refused.status_code == 409 and "secret" not in refused.text
+    assert "secret" in site.ask("POST", f"{V1}/dead/{bad['id']}/redrive", json={}).text
+    counted = site.post("/dead/redrive", {"filter": {}, "preview": True}, headers=headers)
+    assert counted["refused"] == 1 and counted["reasons"][0].startswith("hidden: ")
+
+
+def test_viewers_give_nothing_again(site: Site) -> None:
+    token = StoredApiToken("viewer", "viewer", True, site.engine.now_ms, None, None)  # noqa: FBT003
+    secret = site.engine.tell(lambda: api_tokens.create(site.tokens, token))
+    headers = {"Authorization": f"Bearer {secret}"}
+    [found] = site.get("/dead?key=a", headers=headers)["records"]
+    for path, body in ((f"/dead/{found['id']}/redrive", {}), ("/dead/redrive", {"filter": {}})):
+        assert site.ask("POST", f"{V1}{path}", json=body, headers=headers).status_code == 403
+    assert site.get(f"/dead/{found['id']}")["redriven"] is None
+
+
+def test_many_are_given_again_by_an_operation(site: Site) -> None:
+    site.post("/runs", {"workflow": "order", "id": "a"})
+    chosen = {"filter": {"code": "unknown_run", "topic": "inbox", "since": "1h"}, "reason": "it is there"}
+    counted = site.post("/dead/redrive", chosen | {"preview": True})
+    assert (counted["records"], counted["told"]) == (2, 2)
+    begun = site.post("/dead/redrive", chosen | {"at_most": 10})
+    assert (begun["act"], begun["subject"], begun["found"]) == ("redrive", "dead records", 10)
+
+    def ended() -> bool:
+        return bool(site.get(f"/operations/{begun['id']}")["status"] == "completed")
+
+    wait_for(ended, seconds=30, what="the operation ends")
+    assert site.get(f"/operations/{begun['id']}")["told"] == 2
+    assert site.engine.run("a").status == "completed"
+    given = site.get("/dead?redriven=true")["records"]
+    assert {one["redriven"]["reason"] for one in given} == {"it is there"} and len(given) == 2

@@ -34,7 +34,8 @@ def test_the_list_has_the_reason_and_who_gave_what_again(cli: Cli, monkeypatch: 
 
     said = cli("records", "list")
     assert "3-17" in said.stdout and "by ann: it is there" in said.stdout and "no run 'r'" in said.stdout
-    assert said.stderr == "There are more: --after '4.17'\n"
+    assert said.stderr == "Older ones were not looked at yet: --after '4.17'\n"
+    assert cli("records", "list", "--limit", "2").stderr == "There are more: --after '4.17'\n"
     first, second = cli.rows("records", "list")
     assert (first["redriven"]["by"], first["time"], second["redriven"]) == (
         "ann", "2030-01-31T09:00:00.000Z", None,
@@ -42,15 +43,23 @@ def test_the_list_has_the_reason_and_who_gave_what_again(cli: Cli, monkeypatch: 
 
 
 def test_a_record_is_shown_whole(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = DeadWhole(dead(), (RecordHeader("theirs", "h"),), '{"n":1}', "remove the cause", can_redrive=True)
+    whole = DeadWhole(
+        dead(), (RecordHeader("theirs", "h\x1b[2J"),), '{"n":1}', "remove the cause", can_redrive=True
+    )
     answering(monkeypatch, whole)
 
     said = cli("records", "show", "3-17").stdout
-    for part in ("inbox, partition 0, offset 9", "theirs: h", '{"n":1}', "remove the cause", "unknown_run"):
+    for part in (
+        "inbox, partition 0, offset 9",
+        "theirs: h�[2J",
+        '{"n":1}',
+        "remove the cause",
+        "unknown_run",
+    ):
         assert part in said
     shown = cli.rows("records", "show", "3-17")
     assert (shown["partition"], shown["value"], shown["headers"]) == (
-        0, '{"n":1}', [{"name": "theirs", "value": "h"}],
+        0, '{"n":1}', [{"name": "theirs", "value": "h\x1b[2J"}],
     )  # fmt: skip
 
 
