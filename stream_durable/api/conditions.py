@@ -168,7 +168,7 @@ class EventPage(Conditions):
 
 
 class DeadConditions(Conditions):
-    """Which records that could not be applied."""
+    """Conditions for dead records."""
 
     topic: Text | None = None
     code: Text | None = None
@@ -180,7 +180,7 @@ class DeadConditions(Conditions):
 
     @property
     def asks_payloads(self) -> str | None:
-        """What is asked about values of users, in words; None: nothing."""
+        """The question about values of users, in words; None: there is none."""
         return None if self.reason is None else "a search through reasons"
 
     def filter(self) -> DeadFilter:
@@ -189,7 +189,7 @@ class DeadConditions(Conditions):
 
 
 class DeadPage(DeadConditions):
-    """A page of records that could not be applied."""
+    """A page of dead records."""
 
     limit: Limit = 50
     after: After = None

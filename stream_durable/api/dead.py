@@ -1,4 +1,4 @@
-"""Records that could not be applied: listed, shown, and given again."""
+"""Dead records: listed, shown, and given again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _Whole = shape(
 
 @router.get("", response_model=shape(DeadRecords))
 async def list_dead(world: TheWorld, caller: TheCaller, which: Annotated[DeadPage, Query()]) -> Response:
-    """List the records that could not be applied, newest first."""
+    """List the records impossible to apply, newest first."""
     caller.check_sight(which.asks_payloads)
     return caller.answer(
         await world.client.dead_records(which.filter(), limit=which.limit, after=which.after)
@@ -39,7 +39,7 @@ async def list_dead(world: TheWorld, caller: TheCaller, which: Annotated[DeadPag
 
 @router.get("/{record}", response_model=_Whole)
 async def get_dead(world: TheWorld, caller: TheCaller, record: RecordId) -> Response:
-    """Return such a record whole, with what may help."""
+    """Return such a record whole, with a remedy."""
     found = await world.client.dead_record(record)
     shown: dict[str, Any] = plain(found.record, may_see=caller.may_see_payloads)
     return caller.answer(
@@ -56,7 +56,7 @@ async def get_dead(world: TheWorld, caller: TheCaller, record: RecordId) -> Resp
 async def redrive_many(
     world: TheWorld, caller: TheCaller, body: RedriveBody, key: IdempotencyKey = None
 ) -> Response:
-    """Give all matching records again that nobody gave again yet, or with `preview` only count them."""
+    """Give all matching records again, each once, or with `preview` only count them."""
     which, client = body.filter, world.client
     caller.check_sight(which.asks_payloads)
     if body.preview:

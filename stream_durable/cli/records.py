@@ -1,4 +1,4 @@
-"""Commands about records that could not be applied."""
+"""Commands about dead records."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stream_durable.cli.watching import watches
 if TYPE_CHECKING:
     from stream_durable.client import AsyncClient, DeadFilter, DeadRecord, Redriven
 
-_HELP: Final = "Records that could not be applied; `dead` is about runs that failed."
+_HELP: Final = "Records impossible to apply; `dead` is about failed runs."
 app = typer.Typer(help=_HELP, no_args_is_help=True)
 
 _COLUMNS: Final = ("id", "time", "topic", "key", "code", "bytes", "redriven", "reason")
@@ -58,7 +58,7 @@ def _finds(command: Callable[..., None]) -> Callable[..., None]:
 
 @app.callback()
 def _group() -> None:
-    """Records that could not be applied; `dead` is about runs that failed."""
+    """Records impossible to apply; `dead` is about failed runs."""
 
 
 @app.command("list")
@@ -74,7 +74,7 @@ def list_records(
     after: After = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """List the records that could not be read or applied, newest first, each with the reason.
+    """List the records impossible to read or apply, newest first, each with the reason.
 
     The topic `dead` is read from its end until the page is full, 20,000 records at most: --after goes on.
 
@@ -89,7 +89,7 @@ def list_records(
 
 @app.command("show")
 def show_record(record: Id, output: Output = Format.TABLE) -> None:
-    """Show a record that could not be applied: where it came from, headers, value, reason and remedy.
+    """Show a dead record: where it came from, headers, value, reason and remedy.
 
     Example: `stream-durable records show 3-17`
     """
@@ -124,8 +124,8 @@ def redrive(
     """Give a record again, or all matching records, once the cause is gone; each is given once.
 
     A record of the inbox is published there again. One of `events`, or of a topic of others, is read again
-    and its message put on the inbox: nothing is published on the topics of others. What still cannot be
-    applied becomes a new record of the list. Those with one key are given in the order of their coming.
+    and its message put on the inbox: nothing is published on the topics of others. A record still impossible
+    to apply becomes a new record of the list. Records with one key are given in the order of their coming.
 
     Example: `stream-durable records redrive --code unknown_workflow --since 1d --reason "deployed by now"`
     """
@@ -187,7 +187,7 @@ def _count(records: int) -> str:
 
 
 def _harmless(text: str) -> str:
-    """Return a text of anybody without what a terminal obeys."""
+    """Return a text of anybody without control characters."""
     return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 

@@ -1,4 +1,4 @@
-"""The topic of records that could not be applied, read from its end."""
+"""The topic of dead records, read from its end or its beginning."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class DeadFilter(NamedTuple):
 
 
 class DeadRecord(NamedTuple):
-    """A record that could not be applied."""
+    """A record impossible to apply."""
 
     #: Where it is kept: partition and offset of the topic `dead`.
     id: str
@@ -78,7 +78,7 @@ class Letter(NamedTuple):
 
 
 class Backwards:
-    """The topic `dead`, read from its end, in portions: nothing is kept but what a list shows."""
+    """The topic `dead`, read from its end, in portions: no values are kept."""
 
     def __init__(self, edge: Edge, reader: LogReader, which: DeadFilter, spans: Sequence[Span]) -> None:
         self._edge = edge
@@ -101,7 +101,7 @@ class Backwards:
         )
 
     async def page(self, limit: int) -> tuple[list[DeadRecord], str | None]:
-        """Return the next records that meet the conditions, newest first, and where the page after begins."""
+        """Return the next matching records, newest first, and the beginning of the page after."""
         told = list[DeadRecord]()
         while True:
             if unread := self._unread():
@@ -122,7 +122,7 @@ class Backwards:
         return ".".join(str(offset) for _, offset in sorted(reached.items()))
 
     def _unread(self) -> list[Span]:
-        """Return what is to be read before anything can be told."""
+        """Return the stretches to read before the next record is known."""
         parts = [p for p, start in self._starts.items() if not self._held[p] and start > self._lows[p]]
         each = max(_PORTION_MIN, self._portion // max(1, len(parts)))
         return [Span(p, max(self._lows[p], self._starts[p] - each), self._starts[p]) for p in parts]
@@ -156,7 +156,7 @@ class _Held(NamedTuple):
 
 
 async def forwards(edge: Edge, which: DeadFilter) -> AsyncGenerator[Letter, None]:
-    """Read the letters there are by now that meet the conditions, each partition from its beginning.
+    """Read the matching letters of the present, each partition from its beginning.
 
     Waits as long as the world lets it wait.
     """
@@ -249,7 +249,7 @@ async def letter_of(edge: Edge, given: str) -> Letter:
 
 
 def _reached(after: str | None, bounds: Mapping[int, LogBounds]) -> dict[int, int]:
-    """Return the end of what is still to be told, by partition."""
+    """Return the end of the records still to list, by partition."""
     if after is None:
         return {p: found.high for p, found in bounds.items()}
     parts = after.split(".")

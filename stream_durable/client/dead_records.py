@@ -1,4 +1,4 @@
-"""Records that could not be applied: listed, shown, and given again."""
+"""Dead records: listed, shown, and given again."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RecordHeader(NamedTuple):
 
 
 class DeadWhole(NamedTuple):
-    """A record that could not be applied, with its content."""
+    """A dead record with its content."""
 
     record: DeadRecord
     #: The record's own headers. What is no text is shown with replacement characters, as in the value.
@@ -83,7 +83,7 @@ class Redriven(NamedTuple):
 
 
 class DeadOrders:
-    """Records that could not be applied, and their redrive."""
+    """Dead records and their redrive."""
 
     @property
     @abstractmethod
@@ -92,7 +92,7 @@ class DeadOrders:
     async def dead_records(
         self, which: DeadFilter | None = None, *, limit: int = 50, after: str | None = None
     ) -> DeadRecords:
-        """Return a page of the records that could not be applied, newest first.
+        """Return a page of the records impossible to apply, newest first.
 
         The topic `dead` is read backwards until the page is full, or until 20,000 records or 64 MB were
         looked at: then there are fewer on the page, or none, and `following` goes on from there.
@@ -102,7 +102,7 @@ class DeadOrders:
         return DeadRecords(tuple(records), following)
 
     async def dead_record(self, id: str) -> DeadWhole:  # noqa: A002 - the word for it everywhere
-        """Return a record that could not be applied, whole. Raises `RejectedError` for an unknown one."""
+        """Return a dead record whole. Raises `RejectedError` for an unknown one."""
         letter = await letter_of(self._edge, id)
         value = letter.record.value
         advised = advice(letter)
@@ -115,12 +115,12 @@ class DeadOrders:
         )
 
     async def redrive_record(self, id: str, *, reason: str = "", by: str = "") -> RedrivenRecord:  # noqa: A002
-        """Give a record again that could not be applied; who did it and why is kept and shown.
+        """Give a dead record again; `by` and `reason` are kept and shown.
 
         A record of the inbox is published there again; one of `events`, or of a topic of others, is read
         again, and its message put on the inbox under the id of the first time: nothing is published on the
-        topics of others. A record given again before is left alone; one that still cannot be applied is a
-        new dead record. Raises `RejectedError` where giving it again would change nothing.
+        topics of others. A record given again before is left alone; one still impossible to apply
+        becomes a new dead record. Raises `RejectedError` where giving it again would change nothing.
         """
         letter = await letter_of(self._edge, id)
         is_ordered = letter.shown.redriven is None
@@ -139,11 +139,11 @@ class DeadOrders:
         by: str = "",
         progress: Callable[[int], None] | None = None,
     ) -> Redriven:
-        """Give all matching records again that nobody gave again yet; see `redrive_record`.
+        """Give all matching records again, each once; see `redrive_record`.
 
-        Those with one key are given in the order in which they were set aside. Records that cannot be given
-        again are counted and passed over. With `preview` all is checked, and nothing is sent. `progress` is
-        called with how many were given so far. All records since `since` are read, whatever else is asked.
+        Records with one key are given in the order of their coming. Records impossible to give again are
+        counted and passed over. With `preview` all is checked, and nothing is sent. `progress` is
+        called with how many were given so far. All records since `since` are read.
         """
         edge, topic_ids = self._edge, dict[str, str]()
         told, refused, reasons = 0, 0, list[str]()
@@ -179,9 +179,9 @@ class DeadOrders:
 
 
 async def _redrive(edge: Edge, made: list[tuple[Letter, Outgoing]], by: str, reason: str) -> list[str]:
-    """Publish first, and say so after: what was interrupted between is given again, and changes nothing.
+    """Publish first, and mark after: a repeat after an interruption between changes nothing.
 
-    Return why some could not be published; raise it for a single one.
+    Return the refusals of the topic; raise that of a single record.
     """
     try:
         await edge.put([message for _, message in made], "give dead records again")

@@ -1,4 +1,4 @@
-"""Dead records as messages again, and what may help where giving one again does not."""
+"""Dead records as messages again, and remedies."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _RISKS: Final = frozenset({"unfoldable", "crashes", "unstorable", "buried"})
 
 
 class Advice(NamedTuple):
-    """What may help with a dead record."""
+    """The remedy for a dead record."""
 
     remedy: str
     #: Whether giving it again has a meaning.
@@ -41,7 +41,7 @@ class Advice(NamedTuple):
 
 
 def advice(letter: Letter) -> Advice:
-    """Return what may help, by where a record came from and why it is dead."""
+    """Return the remedy, by origin and reason."""
     origin = letter.found.origin
     if (obstacle := _obstacle(letter)) is not None:
         return Advice(obstacle, can_redrive=False)
@@ -68,7 +68,7 @@ async def given_again(edge: Edge, letter: Letter, topic_ids: dict[str, str]) -> 
 
 
 def not_given(letter: Letter, error: RejectedError) -> RejectedError:
-    """Return the error of a dead record that something refuses again."""
+    """Return the error of a dead record refused again."""
     code = "" if error.code == "not_redrivable" else f"{error.code}: "
     return RejectedError("not_redrivable", f"record {letter.shown.id} cannot be given again: {code}{error}")
 
@@ -97,7 +97,7 @@ async def _given_again(edge: Edge, letter: Letter, topic_ids: dict[str, str]) ->
 
 
 def _check(edge: Edge, key: bytes | None, value: bytes) -> None:
-    """Refuse what the inbox would refuse again, or hold its partition for."""
+    """Raise for a record refused again by the inbox, or holding up its partition."""
     message = decode_message(value)
     if isinstance(message, LogMessage):
         text = (
@@ -118,12 +118,12 @@ def _check(edge: Edge, key: bytes | None, value: bytes) -> None:
 
 
 async def _bound(edge: Edge, origin: Origin, record: Record, own_id: str) -> Outgoing:
-    """Return the message of the binding that could not take a record."""
+    """Return the message of the binding named by the reason."""
     topic, ports = plain_name(origin.topic), edge.ports
     binding = _binding_of(edge, origin)
     if binding is None:
         text = f"the binding of topic {topic!r} that could not take it is not declared any more: declare it "
-        raise RejectedError("unknown_binding", f"{text}again, or give it to another by `bindings replay`")
+        raise RejectedError("not_redrivable", f"{text}again, or give it to another by `bindings replay`")
     values = Values(binding, has_registry=ports.registry is not None)
     await edge.ask(lambda: learn(values, [record.value], ports.registry), "look up what a record takes")
     read = read_bound(binding, values, record, own_id, ports.event_ttl_ms)
@@ -134,7 +134,7 @@ async def _bound(edge: Edge, origin: Origin, record: Record, own_id: str) -> Out
 
 
 def _binding_of(edge: Edge, origin: Origin) -> Binding | None:
-    """Return the binding with whose name the reason begins."""
+    """Return the binding named at the beginning of the reason."""
     topic = plain_name(origin.topic)
     for binding in edge.ports.catalogue.declared.bindings().values():
         if binding.topic == topic and origin.reason.startswith(origin_of(binding.name)):
@@ -150,14 +150,14 @@ async def _message(edge: Edge, read: FromOutside) -> Outgoing:
 
 
 async def _topic_id(edge: Edge, origin: Origin) -> str:
-    """Return the id of a record's topic, part of the ids of what was made of it."""
+    """Return the id of a record's topic, part of the ids of messages made of the record."""
     reader = topic_views(edge).reader(origin.topic)
     bounds = await edge.ask(reader.bounds, f"look at topic {plain_name(origin.topic)!r}")
     return next(found.topic_id for found in bounds.values())
 
 
 def _obstacle(letter: Letter) -> str | None:
-    """Return why a record cannot be given again whatever is mended, with the remedy."""
+    """Return the lasting reason against giving a record again, with the remedy; None: there is none."""
     origin = letter.found.origin
     if not (origin.topic in (INBOX, EVENTS) or origin.topic.startswith(FOREIGN)):
         return _elsewhere(origin)
@@ -168,7 +168,7 @@ def _obstacle(letter: Letter) -> str | None:
 
 
 def _elsewhere(origin: Origin) -> str:
-    """Return what to do about a record that is not for the inbox."""
+    """Return the remedy for a record of no use on the inbox."""
     if origin.topic.startswith(STREAM):
         text = f"a function of yours reads {plain_name(origin.topic)}: mend it, and publish the record there"
         return f"{text} again. A repeat is a new record to all who read that topic"

@@ -62,7 +62,7 @@ class Catalogue(Current, Protocol):
     async def declare(self, declarations: Sequence[Declaration], *, tells: bool = True) -> None:
         """Publish declarations; they count for all that comes to the inbox after this returns.
 
-        `tells`: whether every partition of the inbox is told. Marks, by which nothing is folded, go without.
+        `tells` notifies every partition of the inbox. Marks are not folded, and go without.
         """
 
     async def has_queue(self, queue: str) -> bool:

@@ -1619,7 +1619,7 @@ export interface paths {
         };
         /**
          * List Dead
-         * @description List the records that could not be applied, newest first.
+         * @description List the records impossible to apply, newest first.
          */
         get: operations["list_dead"];
         put?: never;
@@ -1639,7 +1639,7 @@ export interface paths {
         };
         /**
          * Get Dead
-         * @description Return such a record whole, with what may help.
+         * @description Return such a record whole, with a remedy.
          */
         get: operations["get_dead"];
         put?: never;
@@ -1661,7 +1661,7 @@ export interface paths {
         put?: never;
         /**
          * Redrive Many
-         * @description Give all matching records again that nobody gave again yet, or with `preview` only count them.
+         * @description Give all matching records again, each once, or with `preview` only count them.
          */
         post: operations["redrive_many"];
         delete?: never;
@@ -2248,7 +2248,7 @@ export interface components {
         };
         /**
          * DeadConditions
-         * @description Which records that could not be applied.
+         * @description Conditions for dead records.
          */
         DeadConditions: {
             /** Topic */
