@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from confluent_kafka import KafkaException, TopicPartition
@@ -12,6 +11,7 @@ from stream_durable.core.errors import TransientError
 from stream_durable.kafka.config import CALL_SECONDS, Admin, transient
 from stream_durable.kafka.lives import Kept
 from stream_durable.kafka.log import GroupLog
+from stream_durable.kafka.threads import in_thread
 from stream_durable.settings import KafkaSettings, Settings
 from stream_durable.wire.topics import BINDING, full_name
 
@@ -39,7 +39,7 @@ class BoundGroupLog(GroupLog):
 
     async def check(self) -> None:
         """Raise `TransientError` if there is no such topic."""
-        await asyncio.to_thread(self._check)
+        await in_thread(self._check)
 
     async def settled(self) -> None:
         """Wait until earlier orders are carried out."""

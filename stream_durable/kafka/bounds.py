@@ -17,10 +17,14 @@ from stream_durable.settings import KafkaSettings
 
 #: The client library has crashed where several threads asked at the same moment; answers are awaited outside.
 _asking = Lock()
-#: What a broker answers a client that knows an old leader.
-_LED_ANEW = frozenset(
-    {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH}
-)
+#: What a client hears that knows an old leader, or says itself that knows none: what it has learned from
+#: brokers that were just starting or stopping may stay with it for minutes.
+_LED_ANEW = frozenset({
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError._NOENT,
+})  # fmt: skip
 
 
 class Bounds:

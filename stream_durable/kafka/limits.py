@@ -85,10 +85,13 @@ class Limits:
             return
         for resource, answer in answers.items():
             try:
-                found = int(answer.result()["max.message.bytes"].value)
+                found = int(answer.result(_CALL_SECONDS)["max.message.bytes"].value)
             except KafkaException as error:
                 self._admin.blame(error)
                 continue
+            except TimeoutError:
+                self._admin.blame(None)
+                return
             except (KeyError, TypeError, ValueError):
                 continue
             topic = topic_of[resource.name]

@@ -24,7 +24,7 @@ from stream_durable.kafka.config import CALL_SECONDS, config, heard, transient
 from stream_durable.kafka.joining import Joining
 from stream_durable.kafka.lives import Life
 from stream_durable.kafka.orders import Orders
-from stream_durable.kafka.threads import Pace
+from stream_durable.kafka.threads import Pace, in_thread
 from stream_durable.ports import Assigned, LogBounds, LogEvent, LogLost, Record, Revoked
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import KAFKA_REPORTED, logger
@@ -204,14 +204,14 @@ class GroupLog:
 
     async def bounds(self, partition: int) -> LogBounds:
         """Return the log's identity and bounds."""
-        return await self._loop.run_in_executor(None, self._bounds.ask, partition)
+        return await in_thread(self._bounds.ask, partition)
 
     async def close(self) -> None:
         """Leave the group; a client that does not answer is left to the end of its session."""
         self._stop_reading()
         until = self._loop.time() + _CLOSE_SECONDS
         while self._thread.is_alive() and self._loop.time() < until:
-            await self._loop.run_in_executor(None, self._thread.join, 1.0)
+            await in_thread(self._thread.join, 1.0)
         if self._thread.is_alive():
             _log.warning(KAFKA_REPORTED, topic=self._topic, error="the client does not close")
         self._bounds.close()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from confluent_kafka import KafkaException
 
 from stream_durable.kafka.config import Admin, transient
 from stream_durable.kafka.lives import Kept
+from stream_durable.kafka.threads import in_thread
 from stream_durable.settings import KafkaSettings
 
 _CALL_SECONDS = 3.0
@@ -24,7 +23,7 @@ class KafkaProbe:
 
     async def ask(self) -> None:
         """Raise TransientError if no broker answers."""
-        await asyncio.get_running_loop().run_in_executor(None, self._ask)
+        await in_thread(self._ask)
 
     def _ask(self) -> None:
         try:

@@ -28,7 +28,7 @@ from stream_durable.core.ids import partition_of
 from stream_durable.kafka.config import MESSAGE_BYTES_MAX, PARTITIONER, away, config, heard
 from stream_durable.kafka.limits import Limits
 from stream_durable.kafka.lives import Life
-from stream_durable.kafka.threads import QUIET_AFTER_SECONDS
+from stream_durable.kafka.threads import QUIET_AFTER_SECONDS, in_thread
 from stream_durable.lanes import BATCH_BYTES, Concerns, LaneKey, Trouble
 from stream_durable.ports import Headers, Outgoing, Refusal
 from stream_durable.sending import Delivery, Sender
@@ -166,7 +166,7 @@ class _Wire:
 
     async def look(self, lane: LaneKey) -> bool:
         """Ask the brokers about a topic."""
-        return await asyncio.get_running_loop().run_in_executor(None, self._limits.look, *lane)
+        return await in_thread(self._limits.look, *lane)
 
     def _topic(self, name: str) -> str:
         topic = self.topics[name] = full_name(self._prefix, name)
@@ -284,13 +284,13 @@ class KafkaPublisher(Sender):
         self._is_closed = True
         self.stop()
         self._topic_limits.close()
-        loop, kafka = asyncio.get_running_loop(), self._kafka
-        await loop.run_in_executor(None, kafka.producer.flush, self._drain_seconds)
+        kafka = self._kafka
+        await in_thread(kafka.producer.flush, self._drain_seconds)
         kafka.end()
-        await loop.run_in_executor(None, kafka.thread.join, 2.0)
+        await in_thread(kafka.thread.join, 2.0)
         # Unacknowledged messages are abandoned, since closing waits for them.
         kafka.producer.purge()
-        await loop.run_in_executor(None, kafka.producer.close)
+        await in_thread(kafka.producer.close)
         atexit.unregister(self._leave)
 
     def _leave(self) -> None:

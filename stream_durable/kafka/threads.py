@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import Future
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 _Answer = TypeVar("_Answer")
+
+#: Not the loop's own threads: users' functions may occupy all of them, for as long as they like.
+_THREADS: Final = ThreadPoolExecutor(16, thread_name_prefix="kafka-call")
 
 QUIET_AFTER_SECONDS: Final = 2.0
 
@@ -29,6 +33,11 @@ class Pace:
     def seconds(self) -> float:
         """How long to wait now."""
         return self._busy_seconds if time.monotonic() < self._until else self._quiet_seconds
+
+
+async def in_thread(call: Callable[..., _Answer], *arguments: Any) -> _Answer:
+    """Return the result of a blocking call; a cancelled wait leaves the thread running."""
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, call, *arguments)
 
 
 async def outcome(future: Future[_Answer]) -> _Answer:

@@ -143,6 +143,8 @@ class Trial:
         verdict = judge.judge()
         verdict.add("a process ended otherwise than it should", self._household.wrong)
         verdict.add("memory", self._grown())
+        if "lost" in verdict.wrong:
+            verdict.add("what processes said last", self._last_words())
         await self._rows(verdict)
         verdict.figures |= {
             "seed": self._setting.seed,
@@ -151,6 +153,13 @@ class Trial:
             "MB at most": {role: peak // MEGABYTE for role, peak in self._memory.peaks.items()},
         }
         return verdict
+
+    def _last_words(self) -> list[str]:
+        """Return the last lines of each log, the youngest process first: what keeps it from going on."""
+        return [
+            f"{process.name}: " + " | ".join(process.log.read_text(errors="replace").splitlines()[-3:])
+            for process in reversed(self._fleet.processes)
+        ]
 
     def _grown(self) -> list[str]:
         """Compare what processes of each role held at most in the second and in the last quarter."""

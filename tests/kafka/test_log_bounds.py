@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import OFFSET_INVALID, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from waiting import eventually
 
@@ -49,6 +49,28 @@ def test_the_first_and_the_next_offset_are_returned() -> None:
 def test_no_offset_is_asked_for_again_and_is_no_end_of_a_log(offsets: tuple[int, int]) -> None:
     with pytest.raises(TransientError, match=r"partition 4 of sd\.inbox has no offsets yet"):
         ends(*offsets)
+
+
+class Forgetful(Brokers):
+    """A client that has learned from a starting broker that a topic has no leaders, and keeps to that."""
+
+    def __init__(self, *offsets: int) -> None:
+        super().__init__(*offsets)
+        self._has_looked = False
+
+    def list_offsets(self, asked: dict[TopicPartition, Any], *, request_timeout: float) -> dict[Any, Any]:
+        if self._has_looked:
+            return super().list_offsets(asked, request_timeout=request_timeout)
+        future = Future[Answer]()
+        future.set_exception(KafkaException(KafkaError(KafkaError._NOENT, "No leaders found")))
+        return dict.fromkeys(asked, future)
+
+    def list_topics(self, topic: str, *, timeout: float) -> None:
+        self._has_looked = topic == PART.topic
+
+
+def test_a_client_that_knows_no_leader_looks_for_one() -> None:
+    assert ends_of(Forgetful(7, 407), KafkaSettings(), [PART])[PART] == (7, 407)  # type: ignore[arg-type]
 
 
 @pytest.mark.real

@@ -12,6 +12,24 @@ from stream_durable.retrying import retry_transient
 from stream_durable.telemetry import DEPENDENCY_FAILED
 
 
+async def test_what_lasts_is_logged_again(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrying, "_FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(retrying, "_REMIND_SECONDS", 0.0)
+    reasons = ["refused", "refused"]
+
+    async def ask() -> str:
+        if reasons:
+            raise TransientError(reasons.pop(0))
+        return "answer"
+
+    with caplog.at_level(logging.WARNING, "stream_durable"):
+        await retry_transient(ask, "ask")
+
+    assert [record.msg["reason"] for record in caplog.records] == ["refused", "refused"]
+
+
 async def test_a_reason_is_logged_once_however_often_it_is_tried(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
