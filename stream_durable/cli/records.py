@@ -198,11 +198,9 @@ def _place(found: DeadRecord) -> str:
 
 
 def _row(found: DeadRecord, output: Format) -> dict[str, Any]:
-    order = found.redriven
-    if order is None:
-        shown: Any = None
-    elif output is Format.TABLE:
-        shown = f"by {order.by or 'somebody'}{f': {order.reason}' if order.reason else ''}"
-    else:
-        shown = order._asdict()
-    return {**found._asdict(), "redriven": shown}
+    row, order = found._asdict(), found.redriven
+    if output is not Format.TABLE:
+        return row | {"redriven": None if order is None else order._asdict()}
+    said = "" if order is None else ": ".join(filter(None, (f"by {order.by or 'somebody'}", order.reason)))
+    texts = {name: _harmless(value) for name, value in row.items() if isinstance(value, str)}
+    return row | texts | {"redriven": said}

@@ -30,9 +30,10 @@ def answering(monkeypatch: pytest.MonkeyPatch, found: Any) -> None:
 
 
 def test_the_list_has_the_reason_and_who_gave_what_again(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    answering(monkeypatch, DeadRecords((dead(), dead(id="2-4", redriven=None)), "4.17"))
+    answering(monkeypatch, DeadRecords((dead(), dead(id="2-4", key="k\x1b[2J", redriven=None)), "4.17"))
 
     said = cli("records", "list")
+    assert "\x1b" not in said.stdout
     assert "3-17" in said.stdout and "by ann: it is there" in said.stdout and "no run 'r'" in said.stdout
     assert said.stderr == "Older ones were not looked at yet: --after '4.17'\n"
     assert cli("records", "list", "--limit", "2").stderr == "There are more: --after '4.17'\n"

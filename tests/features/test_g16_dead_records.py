@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from stream_durable import App, Workflow
 from stream_durable.client import DeadFilter, DeadRecord, RedrivenRecord, dead_letters
 from stream_durable.client.dead_letters import plain_name
+from stream_durable.client.edge import Edge
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import FormatRaised, SignalRun
+from stream_durable.ports import Outgoing
 from stream_durable.testing import Engine
 from stream_durable.wire.dead import dead_letter_headers
 from stream_durable.wire.inbox import encode
@@ -300,3 +303,30 @@ async def test_many_are_given_again_by_conditions(engine: Engine) -> None:
     assert "unreadable" in done.reasons[0]
     assert [run.status for run in engine.runs] == ["completed"] * 5
     assert [one.code for one in await listed(engine, redriven=False)] == ["unreadable"]
+
+
+async def test_what_the_inbox_does_not_take_is_counted_and_the_others_are_given(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = waiting()
+    engine.deploy(flow)
+    for n in range(3):
+        await engine.signal(f"o{n}", "go", n)
+    for n in range(3):
+        await engine.start(flow, id=f"o{n}")
+    publish = Edge.put
+
+    async def put_some(edge: Edge, records: Sequence[Outgoing], doing: str) -> None:
+        if any(record.key == b"o1" for record in records):
+            raise RejectedError("too_large", "topic inbox does not take it: it is too large")
+        await publish(edge, records, doing)
+
+    monkeypatch.setattr(Edge, "put", put_some)
+    done = await engine.redrive_records()
+
+    assert (done.records, done.told, done.refused) == (3, 2, 1)
+    assert "cannot be given again: too_large: topic inbox" in done.reasons[0]
+    assert (await only(engine, redriven=False)).key == "o1"
+    assert {run.id: run.status for run in engine.runs} == {
+        "o0": "completed", "o1": "waiting", "o2": "completed",
+    }  # fmt: skip
