@@ -9,6 +9,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from stream_durable.core.bindings import Binding, missing_remedy
 from stream_durable.core.errors import TransientError
 from stream_durable.kafka.config import CALL_SECONDS, Admin, transient
+from stream_durable.kafka.leaders import ask_leaders
 from stream_durable.kafka.lives import Kept
 from stream_durable.kafka.log import GroupLog
 from stream_durable.kafka.threads import in_thread
@@ -51,7 +52,11 @@ class BoundGroupLog(GroupLog):
         end = (await self.bounds(partition)).high
         part = TopicPartition(self._topic, partition, time)
         [found] = await self._orders.outcome(
-            lambda: self._consumer.offsets_for_times([part], timeout=CALL_SECONDS)
+            lambda: ask_leaders(
+                self._consumer,
+                [self._topic],
+                lambda: self._consumer.offsets_for_times([part], timeout=CALL_SECONDS),
+            )
         )
         if found.error is not None:
             raise transient(found.error, self._settings)

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from stream_durable.kafka.config import CALL_SECONDS, away, config, transient
+from stream_durable.kafka.leaders import ask_leaders
 from stream_durable.kafka.lives import Kept
 from stream_durable.kafka.mock import is_mock
 from stream_durable.ports import LogBounds
@@ -17,14 +18,6 @@ from stream_durable.settings import KafkaSettings
 
 #: The client library has crashed where several threads asked at the same moment; answers are awaited outside.
 _asking = Lock()
-#: What a client hears that knows an old leader, or says itself that knows none: what it has learned from
-#: brokers that were just starting or stopping may stay with it for minutes.
-_LED_ANEW = frozenset({
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.FENCED_LEADER_EPOCH,
-    KafkaError.UNKNOWN_LEADER_EPOCH,
-    KafkaError._NOENT,
-})  # fmt: skip
 
 
 class Bounds:
@@ -73,19 +66,8 @@ def ends_of(
 
 
 def offsets_of(admin: AdminClient, asked: Mapping[TopicPartition, OffsetSpec]) -> dict[TopicPartition, int]:
-    """Return the offset of each partition, -1 if there is none; raise the errors of Kafka's client.
-
-    Where a partition has had another leader since, the leaders are asked for and the question is repeated: an
-    administrator of the client library keeps what it knew, and would get the same refusal for minutes.
-    """
-    try:
-        return _answers(admin, asked)
-    except KafkaException as error:
-        if error.args[0].code() not in _LED_ANEW:
-            raise
-    for topic in {part.topic for part in asked}:
-        admin.list_topics(topic, timeout=CALL_SECONDS)
-    return _answers(admin, asked)
+    """Return the offset of each partition, -1 if there is none; raise the errors of Kafka's client."""
+    return ask_leaders(admin, {part.topic for part in asked}, lambda: _answers(admin, asked))
 
 
 def _answers(admin: AdminClient, asked: Mapping[TopicPartition, OffsetSpec]) -> dict[TopicPartition, int]:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
 from stream_durable.core.errors import TransientError
 from stream_durable.kafka.config import CALL_SECONDS, away, reading, transient
+from stream_durable.kafka.leaders import WITHOUT_LEADER, ask_leaders
 from stream_durable.kafka.lives import Kept
 from stream_durable.kafka.threads import outcome
 from stream_durable.settings import KafkaSettings
@@ -28,8 +29,6 @@ _QUIET_SECONDS: Final = 15.0
 #: How long a partition may be without a leader, as while its broker registers again; the pause between looks.
 _LEADER_SECONDS: Final = 5.0
 _LEADER_PAUSE_SECONDS: Final = 0.1
-#: The second: what a broker answers that has not taken the partition up since its start.
-_WITHOUT_LEADER: Final = frozenset({KafkaError._UNKNOWN_PARTITION, KafkaError.NOT_LEADER_FOR_PARTITION})
 
 
 class CompactedTopic:
@@ -109,15 +108,18 @@ class CompactedTopic:
         deadline = time.monotonic() + _LEADER_SECONDS
         while True:
             try:
-                bounds = consumer.get_watermark_offsets(TopicPartition(self.name, 0), timeout=CALL_SECONDS)
+                bounds = ask_leaders(consumer, [self.name], lambda: self._bounds(consumer))
             except KafkaException as error:
-                if error.args[0].code() not in _WITHOUT_LEADER or time.monotonic() > deadline:
+                if error.args[0].code() not in WITHOUT_LEADER or time.monotonic() > deadline:
                     raise
                 time.sleep(_LEADER_PAUSE_SECONDS)
                 continue
             if bounds is None:
                 raise self._no_answer()
             return bounds[1]
+
+    def _bounds(self, consumer: Consumer) -> tuple[int, int] | None:
+        return consumer.get_watermark_offsets(TopicPartition(self.name, 0), timeout=CALL_SECONDS)
 
     def _read(self, consumer: Consumer, end: int) -> None:
         """Read from where we stand; fetch only while reading, for a question waits behind a fetch."""

@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream_durable.core.errors import RejectedError, StreamDurableError
 from stream_durable.kafka.config import CALL_SECONDS, transient
+from stream_durable.kafka.leaders import ask_leaders
 from stream_durable.kafka.lives import LastingConsumer
 from stream_durable.kafka.partitions import MISSING, check_partitions
 from stream_durable.kafka.threads import outcome
@@ -140,7 +141,11 @@ def offsets_at(
     """Return the first offset at or after a time in each partition; negative: none."""
     asked = [TopicPartition(part.topic, part.partition, since) for part in parts]
     try:
-        found = consumer.offsets_for_times(asked, timeout=CALL_SECONDS)
+        found = ask_leaders(
+            consumer,
+            {part.topic for part in parts},
+            lambda: consumer.offsets_for_times(asked, timeout=CALL_SECONDS),
+        )
     except KafkaException as error:
         raise transient(error, settings) from error
     for part in found:

@@ -12,6 +12,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
+from stream_durable.kafka.leaders import WITHOUT_LEADER
+
 _Client = TypeVar("_Client")
 
 #: How often a polled client reports the known brokers.
@@ -20,9 +22,11 @@ STATISTICS_MS: Final = 5_000
 _LOST_AFTER: Final = 2
 _KNOWN: Final = ('"source":"learned"', '"source":"configured"')
 #: Errors of a client that finds no broker or no leader: whether for now or for good is not said.
-_NO_BROKER: Final = frozenset(
-    {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._NOENT}
-)
+_NOBODY: Final = WITHOUT_LEADER | {
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._TIMED_OUT,
+}
 
 
 class Life:
@@ -70,7 +74,7 @@ class LastingConsumer:
 
 
 class Kept(Generic[_Client]):
-    """A client for occasional calls, created when needed, and again after a call without a broker."""
+    """A client for occasional calls, created when needed, and again after a call without an answer."""
 
     def __init__(self, make: Callable[[], _Client]) -> None:
         """Make nothing yet."""
@@ -91,9 +95,9 @@ class Kept(Generic[_Client]):
         return self._client
 
     def blame(self, error: KafkaException | KafkaError | None) -> None:
-        """Let go of the client after an error for lack of brokers; None: no answer came."""
+        """Let go of the client after an error for lack of brokers or leaders; None: no answer came."""
         cause = error.args[0] if isinstance(error, KafkaException) else error
-        if isinstance(cause, KafkaError) and cause.code() not in _NO_BROKER:
+        if isinstance(cause, KafkaError) and cause.code() not in _NOBODY:
             return
         self.let_go()
 

@@ -9,6 +9,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
 
 from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.kafka.config import CALL_SECONDS, away, reading, transient
+from stream_durable.kafka.leaders import ask_leaders
 from stream_durable.kafka.lives import Kept
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import RECORD_REJECTED, logger
@@ -48,7 +49,11 @@ class KafkaVerdicts:
         try:
             consumer = self._consumer()
             part = TopicPartition(self._topic, partition)
-            bounds = consumer.get_watermark_offsets(part, timeout=CALL_SECONDS)
+            bounds = ask_leaders(
+                consumer,
+                [self._topic],
+                lambda: consumer.get_watermark_offsets(part, timeout=CALL_SECONDS),
+            )
             if bounds is None:
                 raise self._no_answer()
             low, high = bounds
