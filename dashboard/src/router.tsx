@@ -6,7 +6,7 @@ import { Empty } from "./parts/basics";
 import { readSearch, type RunsSearch } from "./pure/filters";
 import { Admissions, type AdmissionsSearch } from "./screens/admissions";
 import { Gates, type GatesSearch } from "./screens/gates";
-import { Later, Stream } from "./screens/instance";
+import { Later, Stream, type StreamSearch } from "./screens/instance";
 import { Inputs, type InputsSearch } from "./screens/inputs";
 import { Operations } from "./screens/operations";
 import { Overview } from "./screens/overview";
@@ -60,7 +60,12 @@ const routes = [
     component: Schedules,
     validateSearch: (given: Record<string, unknown>): SchedulesSearch => ({ name: text(given.name) }),
   }),
-  createRoute({ getParentRoute: () => root, path: "/stream", component: Stream }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/stream",
+    component: Stream,
+    validateSearch: (given: Record<string, unknown>): StreamSearch => ({ record: text(given.record) }),
+  }),
   createRoute({
     getParentRoute: () => root,
     path: "/triggers",

@@ -5,7 +5,7 @@ import { RouterProvider } from "@tanstack/react-router";
 import { cleanup, fireEvent, render, screen } from "@testing-library/react";
 import { vi } from "vitest";
 
-import type { RunEntry, RunState, StepState } from "../src/api/models";
+import type { DeadRecord, RunEntry, RunState, StepState } from "../src/api/models";
 
 /** What is asked for: a path below the root of the API, with its query. */
 type Answer = (query: URLSearchParams) => unknown;
@@ -104,6 +104,14 @@ export function entry(id: string): RunEntry {
     id, workflow: "order", fingerprint: "f".repeat(64), status: "completed", created: AT, updated: AT, ended: AT, done: 3, total: 3,
     tags: ["vip"], failure: null, queue: null, priority: 0, metadata: {}, trigger: "client", parent: null, parent_step: null, attempt: 1,
     started: AT, word: "Done", reason: "", needs_review: 0, overdue: 0, attributes: { amount: 9.5 }, into: null,
+  };
+}
+
+/** A record that could not be applied. */
+export function deadRecord(id: string, more: Partial<DeadRecord> = {}): DeadRecord {
+  return {
+    id, time: AT, topic: "inbox", partition: 0, offset: 9, written: AT, code: "unknown_run", reason: "there is no run 'o1'", key: "o1",
+    bytes: 7, redriven: null, ...more,
   };
 }
 

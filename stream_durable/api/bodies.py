@@ -10,7 +10,15 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from stream_durable.api.callers import Caller
-from stream_durable.api.conditions import Conditions, Id, InputConditions, Moment, RunConditions, Text
+from stream_durable.api.conditions import (
+    Conditions,
+    DeadConditions,
+    Id,
+    InputConditions,
+    Moment,
+    RunConditions,
+    Text,
+)
 from stream_durable.client.changing import ChangeOptions
 from stream_durable.client.replaying import ReplayOptions
 from stream_durable.sdk.durations import milliseconds
@@ -289,6 +297,14 @@ class OperationBody(Conditions):
     compensate: bool = False
     whole: bool = False
     dry_run: Annotated[bool, Field(description="Count the runs, and do nothing.")] = False
+
+
+class RedriveBody(ReasonBody):
+    """Dead records to give again."""
+
+    filter: DeadConditions
+    at_most: Annotated[int, Field(ge=1, le=100_000, description="Records given.")] = 1_000
+    preview: Annotated[bool, Field(description="Count the records, and give none.")] = False
 
 
 def why(body: ReasonBody | None) -> str:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from stream_durable.client import InputFilter, RunFilter
+from stream_durable.client import DeadFilter, InputFilter, RunFilter
 from stream_durable.client.listing import NEWEST_FIRST
 from stream_durable.core.errors import RejectedError
 from stream_durable.ports import RunSort
@@ -163,6 +163,34 @@ class EventPage(Conditions):
     key: Text | None = None
     untaken: bool = False
     expired: bool = False
+    limit: Limit = 50
+    after: After = None
+
+
+class DeadConditions(Conditions):
+    """Conditions for dead records."""
+
+    topic: Text | None = None
+    code: Text | None = None
+    key: Text | None = None
+    reason: Annotated[Text | None, Field(description="A text in the reason.")] = None
+    since: Moment | None = None
+    before: Moment | None = None
+    redriven: bool | None = None
+
+    @property
+    def asks_payloads(self) -> str | None:
+        """The question about values of users, in words; None: there is none."""
+        return None if self.reason is None else "a search through reasons"
+
+    def filter(self) -> DeadFilter:
+        """Return the conditions as the client takes them."""
+        return DeadFilter(**{name: getattr(self, name) for name in DeadFilter._fields})
+
+
+class DeadPage(DeadConditions):
+    """A page of dead records."""
+
     limit: Limit = 50
     after: After = None
 

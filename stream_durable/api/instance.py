@@ -1,27 +1,24 @@
-"""The instance as a whole: overview, attention, dead records, partitions and settings."""
+"""The instance as a whole: overview, attention, partitions and settings."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
-import msgspec
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from stream_durable.api.callers import Caller, TheCaller
-from stream_durable.api.conditions import Page, Zone, clocks
+from stream_durable.api.callers import TheCaller
+from stream_durable.api.conditions import Zone, clocks
 from stream_durable.api.gates import GateShown, gate_shown
 from stream_durable.api.problems import documented
 from stream_durable.api.shapes import many, model, shape
-from stream_durable.api.shown import plain
 from stream_durable.api.world import TheWorld
 from stream_durable.client import Deployment, Flow, RunEntry, RunFilter, RunStatuses, WorkerState
 from stream_durable.client.attention import Attention
 from stream_durable.client.queues import Release, releases
-from stream_durable.core.errors import RejectedError
 from stream_durable.core.moments import moment
-from stream_durable.ports import DeadPosition, DeadSummary, GroupMember
+from stream_durable.ports import GroupMember
 from stream_durable.services.status import Concern, Readers, Status, concerns
 from stream_durable.settings import SettingRow, describe
 from stream_durable.wire.topics import INBOX, full_name
@@ -34,20 +31,6 @@ RECENT_RUNS = 20
 DEPLOYED_SINCE = "7d"
 #: How far the overview counts: beyond are "10,000+".
 COUNT_MAX = 10_000
-
-
-class DeadShown(NamedTuple):
-    """A record of the inbox impossible to apply."""
-
-    time: datetime
-    partition: int
-    generation: int
-    offset: int
-    code: str
-    reason: str
-    key: str | None
-    #: Size of the value; None: there is none.
-    bytes: int | None
 
 
 class PartitionShown(NamedTuple):
@@ -93,8 +76,6 @@ class StatusShown(NamedTuple):
     concerns: list[Concern]
 
 
-DeadRecords = model("DeadRecords", records=many(DeadShown), following=str | None)
-DeadWhole = shape(DeadShown, "DeadWhole", value=str | None)
 Overview = model(
     "Overview", at=datetime, counts=shape(RunStatuses), failed=shape(RunStatuses), runs=many(RunEntry),
     inputs=int, concerns=many(Concern), gates=many(GateShown), deployments=many(Deployment),
@@ -102,40 +83,6 @@ Overview = model(
 )  # fmt: skip
 Deployments = model("Deployments", deployments=many(Deployment))
 SettingRows = model("SettingRows", settings=many(SettingRow))
-
-
-@router.get("/dead", response_model=DeadRecords, tags=["instance"])
-async def list_dead(world: TheWorld, caller: TheCaller, which: Annotated[Page, Query()]) -> Response:
-    """List the dead records of the inbox, newest first."""
-    views, place = world.ports.views, _place(which.after)
-    found = await world.edge.ask(
-        lambda: views.dead_list(after=place, limit=which.limit + 1), "list dead records"
-    )
-    shown = found[: which.limit]
-    following = ".".join(map(str, shown[-1][:4])) if len(found) > which.limit else None
-    records = [_dead(one, caller) for one in shown]
-    return caller.answer({"records": records, "following": following})
-
-
-@router.get("/dead/{partition}/{generation}/{offset}", response_model=DeadWhole, tags=["instance"])
-async def get_dead(
-    world: TheWorld,
-    caller: TheCaller,
-    partition: Annotated[int, Path(ge=0, le=1 << 30)],
-    generation: Annotated[int, Path(ge=0, le=1 << 30)],
-    offset: Annotated[int, Path(ge=0, le=1 << 62)],
-) -> Response:
-    """Return such a record whole."""
-    views = world.ports.views
-    row = await world.edge.ask(lambda: views.dead_get(partition, generation, offset), "read a dead record")
-    if row is None:
-        place = f"{partition}/{generation}/{offset}"
-        text = f"there is no dead record at {place}: the list of dead records shows those there are"
-        raise RejectedError("unknown_record", text)
-    size = None if row.value is None else len(row.value)
-    one = DeadSummary(row.time, partition, generation, offset, row.code, row.reason, row.key, size)
-    value = None if row.value is None else row.value.decode(errors="replace")
-    return caller.answer(_dead(one, caller) | {"value": caller.payload(value)})
 
 
 @router.get("/status", response_model=shape(StatusShown), tags=["instance"])
@@ -227,23 +174,3 @@ def _status(found: Status, workers: list[WorkerState], prefix: str) -> StatusSho
 
 def _readers(name: str, readers: Readers) -> ReadersShown:
     return ReadersShown(name, readers.members, readers.left.records, moment(readers.left.since))
-
-
-def _dead(one: DeadSummary, caller: Caller) -> dict[str, Any]:
-    key = None if one.key is None else one.key.decode(errors="replace")
-    shown = DeadShown(
-        moment(one.time), one.partition, one.generation, one.offset, one.code, one.reason, key, one.bytes
-    )
-    found: dict[str, Any] = plain(shown, may_see=caller.may_see_payloads)
-    return found
-
-
-def _place(after: str | None) -> DeadPosition | None:
-    if after is None:
-        return None
-    try:
-        found: DeadPosition = msgspec.json.decode(f"[{after.replace('.', ',')}]", type=DeadPosition)
-    except msgspec.DecodeError:
-        text = f"{after[:128]!r} is no position in a list: pass the value of `following`"
-        raise RejectedError("bad_cursor", text) from None
-    return found

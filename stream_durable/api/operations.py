@@ -1,4 +1,4 @@
-"""Acts on all runs of a filter, and replays of past records, as operations of this process.
+"""Acts on all runs of a filter, and past or dead records given again, as operations of this process.
 
 Each has progress and a stop.
 
@@ -36,13 +36,14 @@ class OperationState(NamedTuple):
     """Where an operation stands."""
 
     id: str
-    #: `cancel`, `pause`, `resume`, `retry`, `review` or `replay`.
+    #: `cancel`, `pause`, `resume`, `retry`, `review`, `replay` or `redrive`.
     act: str
-    #: The rule that is given past records, such as `binding orders:order`; empty: runs are told.
+    #: The rule that is given past records, such as `binding orders:order`; or `dead records`; empty: runs are
+    #: told.
     subject: str
     status: OperationStatus
     #: How many runs were told so far, and how many matched at the beginning; or how many records were read,
-    #: of how many at most.
+    #: or given again, of how many at most.
     told: int
     found: int
     #: Whether there are exactly so many.

@@ -32,6 +32,7 @@ _STATUSES: Final[dict[str, HTTPStatus]] = {
     "not_found": HTTPStatus.NOT_FOUND,
     "not_signed_in": HTTPStatus.UNAUTHORIZED,
     "not_held": HTTPStatus.CONFLICT,
+    "not_redrivable": HTTPStatus.CONFLICT,
     "not_open": HTTPStatus.CONFLICT,
     "not_stopped": HTTPStatus.CONFLICT,
     "not_waiting": HTTPStatus.CONFLICT,

@@ -20,7 +20,7 @@ _API: Final = "/api/"
 #: In the order of the document.
 _MODULES: Final = (
     "runs", "early", "orders", "bulk", "workflows", "inputs", "waits", "schedules", "triggers", "bindings",
-    "gates", "admissions", "queues", "instance", "doctor", "access", "live",
+    "gates", "admissions", "queues", "instance", "dead", "doctor", "access", "live",
 )  # fmt: skip
 
 

@@ -16,12 +16,15 @@ import msgspec
 
 from stream_durable.client import (
     Changed,
+    DeadRecord,
     Happening,
     KeptEvent,
     LogEntry,
     OpenInput,
     Planned,
     Question,
+    RecordHeader,
+    Redriven,
     Replayed,
     RunEntry,
     RunState,
@@ -56,6 +59,9 @@ PAYLOADS: Final[Mapping[type, frozenset[str]]] = {
     OpenInput: frozenset({"prompt"}),
     Replayed: frozenset({"reasons"}),
     Need: frozenset({"sentence", "evidence"}),
+    DeadRecord: frozenset({"reason"}),
+    Redriven: frozenset({"reasons"}),
+    RecordHeader: frozenset({"value"}),
 }
 _NOTHING: Final = frozenset[str]()
 

@@ -25,8 +25,8 @@ _USAGE_CODES: Final = frozenset(
 )  # fmt: skip
 _NOT_FOUND_CODES: Final = frozenset(
     {
-        "not_found", "run_not_found", "unknown_admission", "unknown_binding", "unknown_gate", "unknown_run",
-        "unknown_schedule", "unknown_trigger", "unknown_workflow",
+        "not_found", "run_not_found", "unknown_admission", "unknown_binding", "unknown_gate",
+        "unknown_record", "unknown_run", "unknown_schedule", "unknown_trigger", "unknown_workflow",
     }
 )  # fmt: skip
 

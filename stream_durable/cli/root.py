@@ -66,6 +66,7 @@ ENTRIES: Final = {
     "api-tokens": Entry(_OPERATIONS, "api", "tokens"),
     "topics": Entry(_OPERATIONS, "topics", "app"),
     "db": Entry(_OPERATIONS, "db", "app"),
+    "records": Entry(_OPERATIONS, "records", "app"),
     "partitions": Entry(_OPERATIONS, "partitions", "app"),
     "replay": Entry(_OPERATIONS, "replay", "app"),
     "config": Entry(_OPERATIONS, "config", "app"),

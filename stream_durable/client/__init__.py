@@ -7,6 +7,14 @@ from stream_durable.client.bindings import BindingState, BoundPartition
 from stream_durable.client.blocking import BlockingClient, BlockingRun
 from stream_durable.client.changing import Changed
 from stream_durable.client.client import AsyncClient
+from stream_durable.client.dead_letters import DeadFilter, DeadRecord
+from stream_durable.client.dead_records import (
+    DeadRecords,
+    DeadWhole,
+    RecordHeader,
+    Redriven,
+    RedrivenRecord,
+)
 from stream_durable.client.errors import NoAnswer, NoOutput, RunCancelled, RunFailed
 from stream_durable.client.figures import Deployment, Flow, Stretch, WorkflowEntry
 from stream_durable.client.filter import RunFilter
@@ -43,6 +51,10 @@ __all__ = [
     "Change",
     "Changed",
     "Check",
+    "DeadFilter",
+    "DeadRecord",
+    "DeadRecords",
+    "DeadWhole",
     "Deployment",
     "EventList",
     "Explanation",
@@ -67,6 +79,9 @@ __all__ = [
     "PlannedList",
     "Question",
     "QueueState",
+    "RecordHeader",
+    "Redriven",
+    "RedrivenRecord",
     "Replayed",
     "Request",
     "Requests",

@@ -17,6 +17,7 @@ from stream_durable.client.admissions import Admissions
 from stream_durable.client.attention import Attention, attention
 from stream_durable.client.bindings import BindingOrders
 from stream_durable.client.bulk import BulkOrders
+from stream_durable.client.dead_records import DeadOrders
 from stream_durable.client.edge import Edge, Ports
 from stream_durable.client.figures import Figures
 from stream_durable.client.gates import GateOrders
@@ -63,6 +64,7 @@ class AsyncClient(
     QueueOrders,
     RuleOrders,
     BindingOrders,
+    DeadOrders,
     GateOrders,
     Admissions,
 ):

@@ -93,6 +93,11 @@ class Binding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag
         return self.declared if self.since is None else self.since
 
 
+def origin_of(name: str) -> str:
+    """Return the beginning of the reason of each dead letter of a binding."""
+    return f"binding {name!r}: "
+
+
 def missing_remedy(topic: str) -> str:
     """Return the remedy for a binding whose topic is missing."""
     return (

@@ -1,14 +1,15 @@
 """Declarations of apps on the definitions topic beside workflows: rules for events, and for topics of others.
 
 A record for each rule, for each rule turned off, for the latest order of each act to a rule, for the latest
-skipped record of a binding in each partition, for each app with the names of all rules, and for the limits of
-all keys of a gate. So a rule
+skipped record of a binding in each partition, for each app with the names of all rules, for the limits of
+all keys of a gate, and for dead records redriven together. So a rule
 stays off over deployments, and a rule no longer declared goes on and is reported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from typing import Final, Literal, TypeVar, get_args
 
 import msgspec
@@ -29,6 +30,7 @@ _ORDER: Final = f"{_MARK}order{_MARK}"
 _SKIP: Final = f"{_MARK}skip{_MARK}"
 _ROLL: Final = f"roll{_MARK}"
 _GATE: Final = f"gate{_MARK}"
+_RECORD: Final = f"record{_MARK}"
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -45,6 +47,13 @@ class Roll(msgspec.Struct, frozen=True):
     rules: tuple[str, ...] = ()
 
 
+class Redrive(msgspec.Struct, frozen=True):
+    """Dead records given again together, by their ids."""
+
+    order: Order
+    ids: tuple[str, ...]
+
+
 class _Stamp(msgspec.Struct):
     format: Format = 1
 
@@ -57,6 +66,7 @@ _order = msgspec.json.Decoder(Order).decode
 _skip = msgspec.json.Decoder(Skip).decode
 _roll = msgspec.json.Decoder(Roll).decode
 _keys = msgspec.json.Decoder(KeysChange).decode
+_redrive = msgspec.json.Decoder(Redrive).decode
 
 
 def is_declaration(key: bytes | None) -> bool:
@@ -72,7 +82,7 @@ def rule_key(kind: str, name: str) -> str:
 class Declared:
     """All declarations read so far."""
 
-    __slots__ = ("_rolls", "by_event", "gates", "off", "orders", "rules", "skips")
+    __slots__ = ("_rolls", "by_event", "gates", "off", "orders", "redriven", "rules", "skips")
 
     def __init__(self) -> None:
         """Know nothing yet."""
@@ -85,6 +95,8 @@ class Declared:
         self.skips: dict[str, dict[int, Skip]] = {}
         #: By name: what was changed last for all keys of a gate.
         self.gates: dict[str, KeysChange] = {}
+        #: By id of a dead record: who redrove it last, when and why.
+        self.redriven: dict[str, Order] = {}
         self._rolls: dict[str, Roll] = {}
         #: The triggers that are on, by event.
         self.by_event: dict[str, list[Trigger]] = {}
@@ -92,7 +104,12 @@ class Declared:
     def keep(self, key: bytes, value: bytes | None, knows: int = FORMAT) -> None:
         """Take in a record; raise for one that cannot be read."""
         try:
-            self._keep(key.decode(), value, knows)
+            text = key.decode()
+            if not text.startswith(_RECORD):
+                self._keep(text, value, knows)
+            elif value is not None:
+                found = _redrive(value)
+                self.redriven.update(dict.fromkeys(found.ids, found.order))
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise RejectedError("bad_declaration", f"it is no declaration: {error}"[:300]) from error
 
@@ -178,6 +195,13 @@ def ordered(key: str, act: RuleAct, order: Order) -> Declaration:
 def skipped(key: str, partition: int, skip: Skip) -> Declaration:
     """Return the record for letting a binding go past a record of a topic."""
     return f"{key}{_SKIP}{partition}".encode(), _encode(skip)
+
+
+def redriven(ids: Sequence[str], order: Order) -> Declaration:
+    """Return the record of dead records given again together."""
+    value = _encode(Redrive(order, tuple(ids)))
+    # By its content: what others gave again stays.
+    return f"{_RECORD}{sha256(value).hexdigest()[:32]}".encode(), value
 
 
 def changed_keys(gate: str, keys: KeysChange) -> Declaration:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from stream_durable.admission import learn
-from stream_durable.core.bindings import Bad, Binding, Skip
+from stream_durable.core.bindings import Bad, Binding, Skip, origin_of
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.orders import Order
 from stream_durable.engine.intake import Intake
@@ -42,7 +42,7 @@ class BoundFeed:
     ) -> None:
         """Read nothing yet; `skips` are the records to go past, by partition."""
         self.topic = FOREIGN + binding.topic
-        self.origin = f"binding {binding.name!r}: "
+        self.origin = origin_of(binding.name)
         self.bad: Bad = binding.bad
         self.binding = binding
         self.skips = skips

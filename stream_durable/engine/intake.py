@@ -322,7 +322,8 @@ class Intake:
         if message.topic != DEAD:
             code = f"refused_{refusal.code}"
             self._metrics.count_dead_letters(code)
-            return outbox.with_headers(outbox.dead_letter(self._feed.topic, record, code, refusal.reason), "")
+            reason = f"{self._feed.origin}{refusal.reason}"
+            return outbox.with_headers(outbox.dead_letter(self._feed.topic, record, code, reason), "")
         shorter = outbox.instead(message, refusal)
         if shorter is None:
             _log.error(MESSAGE_DROPPED, topic=DEAD, code=refusal.code, reason=refusal.reason)

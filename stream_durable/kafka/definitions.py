@@ -114,12 +114,14 @@ class KafkaDefinitions:
         await self._publish(Outgoing(DEFINITIONS, 0, key, data), about, name)
         self._known.keep(read_definition(key, data), read_about(about))
 
-    async def declare(self, declarations: Sequence[Declaration]) -> None:
+    async def declare(self, declarations: Sequence[Declaration], *, tells: bool = True) -> None:
         """Publish declarations, and tell every partition of the inbox that there are some."""
         assert self._publisher is not None, "these definitions were opened for reading"
         for key, value in declarations:
             await self._publisher.place(Outgoing(DEFINITIONS, 0, key, value), None)
         await self.catch_up()
+        if not tells:
+            return
         told = [RulesDeclared(key=str(p), format=TRIGGERS) for p in range(self._partitions)]
         refusals = await self._publisher.publish(
             [(Outgoing(INBOX, int(one.key), one.key.encode(), encode(one)), None) for one in told]

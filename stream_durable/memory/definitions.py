@@ -67,12 +67,12 @@ class MemoryDefinitions:
         """Return the latest descriptions and schemas of a definition."""
         return self._known.about(fingerprint)
 
-    async def declare(self, declarations: Sequence[Declaration]) -> None:
+    async def declare(self, declarations: Sequence[Declaration], *, tells: bool = True) -> None:
         """Publish declarations, and tell every partition of the inbox that there are some."""
         for key, value in declarations:
             self._broker.append(DEFINITIONS, 0, key, value)
             self.declared.keep(key, value)
-        for partition in range(len(self._broker.topic(INBOX).partitions)):
+        for partition in range(len(self._broker.topic(INBOX).partitions)) if tells else ():
             told = RulesDeclared(key=str(partition), format=TRIGGERS)
             self._broker.append(INBOX, partition, told.key.encode(), encode(told))
 

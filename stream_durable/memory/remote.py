@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 from zlib import crc32
@@ -361,11 +362,10 @@ class RemoteDefinitions:
         """Read the topic to the end."""
         await self._process.call("definitions.read", KAFKA, lambda: immediately(self._definitions.catch_up()))
 
-    async def declare(self, declarations: Sequence[Declaration]) -> None:
+    async def declare(self, declarations: Sequence[Declaration], *, tells: bool = True) -> None:
         """Publish declarations, and tell every partition of the inbox that there are some."""
-        await self._process.call(
-            "definitions.declare", KAFKA, lambda: immediately(self._definitions.declare(declarations))
-        )
+        declare = partial(self._definitions.declare, declarations, tells=tells)
+        await self._process.call("definitions.declare", KAFKA, lambda: immediately(declare()))
 
     async def register(self, definition: Definition, about: About = NOTHING) -> str:
         """Make a definition known to everybody."""

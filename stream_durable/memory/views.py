@@ -23,7 +23,6 @@ from stream_durable.memory.bound import MemoryTopicViews
 from stream_durable.memory.broker import Broker
 from stream_durable.memory.causes import failure_causes, run_flow, stranded_steps
 from stream_durable.memory.control import MemoryControl
-from stream_durable.memory.dead import DeadViews
 from stream_durable.memory.definitions import MemoryCatalogue
 from stream_durable.memory.later import ScheduleViews, evidence_page, later_page
 from stream_durable.memory.ports import MemoryBlobs, MemoryPublisher
@@ -82,7 +81,7 @@ def memory_ports(
     )
 
 
-class MemoryViews(ScheduleViews, WaitViews, DeadViews):
+class MemoryViews(ScheduleViews, WaitViews):
     """The read models of the store in memory."""
 
     def __init__(self, store: MemoryStore) -> None:

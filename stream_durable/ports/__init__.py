@@ -9,7 +9,7 @@ from stream_durable.ports.api_tokens import ApiTokens, StoredApiToken
 from stream_durable.ports.blobs import Blobs
 from stream_durable.ports.clock import Clock
 from stream_durable.ports.control import Control
-from stream_durable.ports.dead import DeadPosition, DeadRow, DeadSummary
+from stream_durable.ports.dead import DeadRow
 from stream_durable.ports.definitions import Catalogue, Current, Definitions
 from stream_durable.ports.figures import FailureCause, LiveVersion, RunFlow, StrandedStep, WorkflowFigures
 from stream_durable.ports.log import (
@@ -92,9 +92,7 @@ __all__ = [
     "Control",
     "Current",
     "Cursor",
-    "DeadPosition",
     "DeadRow",
-    "DeadSummary",
     "Definitions",
     "Digest",
     "EventFlow",

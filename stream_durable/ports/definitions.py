@@ -59,8 +59,11 @@ class Catalogue(Current, Protocol):
     def registered(self, fingerprint: str) -> int | None:
         """Return when a definition was registered last, in milliseconds, as far as read."""
 
-    async def declare(self, declarations: Sequence[Declaration]) -> None:
-        """Publish declarations; they count for all that comes to the inbox after this returns."""
+    async def declare(self, declarations: Sequence[Declaration], *, tells: bool = True) -> None:
+        """Publish declarations; they count for all that comes to the inbox after this returns.
+
+        `tells` notifies every partition of the inbox. Marks are not folded, and go without.
+        """
 
     async def has_queue(self, queue: str) -> bool:
         """Say whether there is a topic for a queue's commands."""

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 from stream_durable.core.admission.summary import AdmissionMember, AdmissionSummary
 from stream_durable.core.gate.summary import GatePlace, GateSummary
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
-from stream_durable.ports.dead import DeadPosition, DeadRow, DeadSummary
 from stream_durable.ports.figures import FailureCause, LiveVersion, RunFlow, StrandedStep, WorkflowFigures
 from stream_durable.ports.partitions import PartitionSummary
 from stream_durable.ports.run_lists import NEWEST, ListPosition, RunOrder, RunPage, RunQuery, RunSummary
@@ -190,12 +189,6 @@ class Views(Protocol):
         self, gate: str, *, is_inside: bool | None = None, after: int = 0, limit: int = 1_000
     ) -> list[GatePlace]:
         """Return a page of places at a gate, inside or waiting or both, in the order of ordinals."""
-
-    async def dead_list(self, *, after: DeadPosition | None = None, limit: int = 50) -> list[DeadSummary]:
-        """Return a page of the records that could not be applied, newest first."""
-
-    async def dead_get(self, partition: int, generation: int, offset: int) -> DeadRow | None:
-        """Return such a record whole; None: there is none at this place."""
 
     async def close(self) -> None:
         """Let go of the connections."""

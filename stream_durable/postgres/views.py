@@ -26,9 +26,6 @@ from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.ports import (
     NEWEST,
     ChannelRange,
-    DeadPosition,
-    DeadRow,
-    DeadSummary,
     EventWait,
     FailureCause,
     ListPosition,
@@ -60,8 +57,6 @@ from stream_durable.postgres.run_lists import LAST, count_query, list_query
 from stream_durable.settings import PostgresSettings
 
 _CONNECTIONS = 4
-#: Beyond every record that could not be applied.
-_LATEST_DEAD: DeadPosition = ((1 << 63) - 1, 0, 0, 0)
 
 
 class PostgresViews:
@@ -303,16 +298,6 @@ class PostgresViews:
     async def run_flow(self, since: int, *, width: int, count: int, at_most: int) -> list[RunFlow]:
         """Count the runs created within each stretch of time."""
         return list(map(RunFlow._make, await self._fetch("view_run_flow", since, width, count, at_most)))
-
-    async def dead_list(self, *, after: DeadPosition | None = None, limit: int = 50) -> list[DeadSummary]:
-        """Return a page of the records that could not be applied, newest first."""
-        found = await self._fetch("view_dead_list", *(after or _LATEST_DEAD), limit)
-        return list(map(DeadSummary._make, found))
-
-    async def dead_get(self, partition: int, generation: int, offset: int) -> DeadRow | None:
-        """Return such a record whole; None: there is none at this place."""
-        found = await self._fetch("view_dead_get", partition, generation, offset)
-        return DeadRow._make(found[0]) if found else None
 
     async def run_ids(self, beginning: str, limit: int) -> list[str]:
         """Return ids of runs with this prefix, in order."""

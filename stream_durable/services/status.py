@@ -209,7 +209,8 @@ def _of_what_is_kept(found: Status) -> Iterator[Concern]:
     if found.dead:
         text = f"{counted(found.dead, 'record')} of the last day could not be applied"
         topic = full_name(found.prefix, DEAD)
-        yield Concern(text, f"the table dead_letter and the topic {topic} have them, with the reason")
+        remedy = f"`stream-durable records list` shows them, with the reason; they are on the topic {topic}"
+        yield Concern(text, remedy)
 
 
 def _ms(at: datetime) -> int:

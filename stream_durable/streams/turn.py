@@ -22,6 +22,7 @@ from stream_durable.streams.options import REQUEST_BYTES_MAX
 from stream_durable.streams.outcomes import Outcome, Writer, Written
 from stream_durable.telemetry import RECORD_REJECTED, logger
 from stream_durable.wire.dead import dead_letter_headers
+from stream_durable.wire.topics import STREAM
 
 _log = logger(__name__)
 
@@ -114,7 +115,7 @@ class Turn:
         if value is not None and len(value) > REQUEST_BYTES_MAX - _ROOM_BYTES:
             reason, value = f"(too large to be kept here) {reason}", None
         origin = dead_letter_headers(
-            record.topic, record.partition, record.offset, _time(record), error.code, reason
+            f"{STREAM}{record.topic}", record.partition, record.offset, _time(record), error.code, reason
         )
         headers: Headers = [*_headers(record), *origin]
         await self._send(self._place.dead, Written(record.key, value), headers)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 _REASON_LENGTH_MAX = 1_000
 _KEY_BYTES_MAX = 1_024
 _SIZE, _DIGEST = "sd_value_bytes", "sd_value_sha256"
+_ORIGIN = frozenset({"sd_code", "sd_reason", "sd_topic", "sd_partition", "sd_offset", "sd_time"})
 
 Header = tuple[str, bytes]
 
@@ -47,7 +48,50 @@ def without_value(whole: Letter) -> Letter:
     return Letter(key if key is None or len(key) <= _KEY_BYTES_MAX else None, None, said)
 
 
-_ORIGIN = frozenset({"sd_code", "sd_reason", "sd_topic", "sd_partition", "sd_offset", "sd_time"})
+class Origin(NamedTuple):
+    """Where a record came from, and why it could not be applied."""
+
+    #: As in `Outgoing`; of a stream the full name.
+    topic: str
+    partition: int
+    offset: int
+    #: Milliseconds.
+    time: int
+    code: str
+    reason: str
+
+
+class Opened(NamedTuple):
+    """A dead letter taken apart."""
+
+    origin: Origin
+    #: The record's own.
+    headers: list[Header]
+    #: The size of the record's value; None: there was none.
+    bytes: int | None
+    #: Whether the letter has everything of the record.
+    is_whole: bool
+
+
+def opened(value: bytes | None, headers: Sequence[tuple[str, bytes | None]] | None) -> Opened | None:
+    """Return the parts of a record of the topic `dead`; None: nobody of ours wrote it."""
+    said = [(name, held or b"") for name, held in headers or ()]
+    size, is_whole = None if value is None else len(value), True
+    try:
+        if [name for name, _ in said[-2:]] == [_SIZE, _DIGEST]:
+            size, is_whole = int(said[-2][1]), False
+            said = said[:-2]
+        own, ours = said[: -len(_ORIGIN)], dict(said[-len(_ORIGIN) :])
+        if ours.keys() != _ORIGIN:
+            return None
+        text = {name: held.decode(errors="replace") for name, held in ours.items()}
+        origin = Origin(
+            text["sd_topic"], int(text["sd_partition"]), int(text["sd_offset"]), int(text["sd_time"]),
+            text["sd_code"], text["sd_reason"],
+        )  # fmt: skip
+    except ValueError:
+        return None
+    return Opened(origin, own, size, is_whole)
 
 
 def storable(reason: str) -> str:

@@ -38,6 +38,9 @@ DEAD: Final = "dead"
 #: Begins the name of a topic that is not the instance's own; no topic of Kafka's has it in its name.
 FOREIGN: Final = ":"
 
+#: Begins the name of a topic in the dead letters of a function that reads it: ours may have the same name.
+STREAM: Final = "stream:"
+
 #: What each kind of process has to write, and no more.
 WRITES: Final[Mapping[str, frozenset[str]]] = {
     "reconciler": frozenset({INBOX, COMMANDS, STEPS, RUNS, VERDICTS, DEAD}),

@@ -107,7 +107,7 @@ class Site:
             one for one in await views.gate_list() if one.state in {"open", "half-open"}
         ]
         runs = await views.run_statuses(RunQuery(), at_most=1_000)
-        dead = len(await views.dead_list(limit=1_000))
+        dead = await views.dead_count(0, at_most=1_000)
         return Status(self.engine.now_ms, runs, True, [], None, None, {}, gates, dead)
 
 

@@ -147,11 +147,23 @@ async def test_records_that_could_not_be_applied_are_listed_and_shown(settings: 
         rest = await site.get(f"/dead?limit=2&after={first['following']}")
         assert first["records"] + rest["records"] == found["records"] and rest["following"] is None
         one = found["records"][0]
-        whole = await site.get(f"/dead/{one['partition']}/{one['generation']}/{one['offset']}")
+        whole = await site.get(f"/dead/{one['id']}")
         assert whole["key"] == one["key"] and whole["key"].startswith("nobody-")
-        assert '"secret"' in whole["value"]
-        missing = await site.http.get(f"/dead/{one['partition']}/{one['generation']}/1000000")
+        assert '"secret"' in whole["value"] and whole["can_redrive"]
+        missing = await site.http.get("/dead/0-1000000")
         assert missing.status_code == 404
+        found = await site.get("/dead?code=unknown_run&key=nobody-1&topic=inbox&redriven=false&since=1h")
+        [chosen] = found["records"]
+        await site.instance.client.start(order, {"id": "one"}, id="nobody-1")
+        told = await site.post(f"/dead/{chosen['id']}/redrive", reason="it is there by now")
+        assert told == {"id": chosen["id"], "topic": "inbox", "is_ordered": True}
+        await site.until(
+            "/runs/nobody-1/history",
+            lambda one: any(each["text"] == "signal go" for each in one["happenings"]),
+        )
+        marked = await site.get(f"/dead/{chosen['id']}")
+        assert (marked["redriven"]["by"], marked["redriven"]["reason"]) == ("local", "it is there by now")
+        assert not (await site.post(f"/dead/{chosen['id']}/redrive"))["is_ordered"]
 
 
 async def test_failed_runs_are_driven_again_one_by_one_and_by_a_filter(settings: Settings) -> None:

@@ -48,7 +48,7 @@ def test_all_commands_of_the_reference_are_there() -> None:
         "runs complete", "runs fail", "runs change",
         "runs tree", "runs attempts", "runs logs", "runs history", "runs output", "runs value", "runs ask",
         "runs why",
-        "dead list", "dead show", "dead redrive",
+        "dead list", "dead show", "dead redrive", "records list", "records show", "records redrive",
         "queues list", "queues pause", "queues resume", "queues drain", "workers list",
         "status", "doctor", "why",
         "gates list", "gates show", "gates set", "gates reset", "gates probe",

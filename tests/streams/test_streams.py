@@ -227,7 +227,7 @@ async def test_bad_messages_go_to_the_dead_letters_and_the_next_one_is_taken(
     assert "total" in first.reason
     assert "secret" not in first.reason
     assert (first.key, first.value, first.headers["h"]) == (b"k", b'{"id":"secret"}', b"1")
-    assert (first.headers["sd_topic"], first.headers["sd_offset"]) == (topic.name.encode(), b"0")
+    assert (first.headers["sd_topic"], first.headers["sd_offset"]) == (b"stream:" + topic.name.encode(), b"0")
     assert [letter.headers["sd_offset"] for letter in letters] == [b"0", b"1", b"2", b"3", b"4"]
 
 

@@ -1,15 +1,22 @@
-/** The instance: partitions and readers, what is sent later, records that could not be applied. */
+/** The instance: partitions and readers, records that could not be applied, and what is sent later. */
 
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
 
 import { get, part, remove } from "../api/client";
-import type { DeadRecords, DeadShown, PartitionShown, Planned, PlannedList, ReadersShown, StatusShown } from "../api/models";
+import type { PartitionShown, Planned, PlannedList, ReadersShown, StatusShown } from "../api/models";
 import { Failure } from "../api/problem";
+import { useActs } from "../parts/acting";
 import { Ago, Empty, Icon, Sentence, Skeleton, Time, Took } from "../parts/basics";
 import { ActDialog, type Act } from "../parts/dialog";
 import { Table, type Column } from "../parts/table";
+import { DeadPanel, DeadTable } from "./dead";
+
+export interface StreamSearch {
+  /** The id of a record that could not be applied. */
+  record?: string;
+}
 
 export function Screen(props: { title: string; count?: string; query: { isError: boolean; error: Error | null; isPending: boolean; refetch: () => unknown }; children: ReactNode }) {
   const { query } = props;
@@ -38,32 +45,39 @@ export function Stream() {
     queryFn: ({ signal }) => get<StatusShown>("status", {}, signal),
     refetchInterval: 5_000,
   });
-  const dead = useQuery({
-    queryKey: ["runs", "dead"],
-    queryFn: ({ signal }) => get<DeadRecords>("dead", { limit: 100 }, signal),
-  });
+  const { record } = useSearch({ from: "/stream" });
+  const navigate = useNavigate({ from: "/stream" });
+  const [ask, dialog] = useActs(["dead"]);
   const state = status.data;
   return (
     <Screen title="Stream" query={status} count={state ? sentence(state) : undefined}>
       {state && (
-        <div className="page__scroll" tabIndex={0} role="region" aria-label="Stream">
-          <div className="over over--flat">
-            {state.concerns.map((each) => (
-              <div key={each.what} className="why red">
-                <Icon name="s-failed" />
-                <p>
-                  <Sentence text={each.what} /> <span className="q2">{each.remedy}</span>
-                </p>
+        <div className={`split ${record ? "" : "split--plain"}`}>
+          <div className="pane page__scroll" tabIndex={0} role="region" aria-label="Stream">
+            <div className="over over--flat">
+              {state.concerns.map((each) => (
+                <div key={each.what} className="why red">
+                  <Icon name="s-failed" />
+                  <p>
+                    <Sentence text={each.what} /> <span className="q2">{each.remedy}</span>
+                  </p>
+                </div>
+              ))}
+              <div className="io">
+                <Partitions rows={state.partitions} />
+                <ReadersTable readers={[...(state.ingress ? [state.ingress] : []), ...state.queues]} />
               </div>
-            ))}
-            <div className="io">
-              <Partitions rows={state.partitions} />
-              <ReadersTable readers={[...(state.ingress ? [state.ingress] : []), ...state.queues]} />
+              <DeadTable chosen={record} />
             </div>
-            <DeadTable rows={dead.data?.records ?? []} />
           </div>
+          {record && (
+            <aside className="aside" aria-label={`Record ${record}`}>
+              <DeadPanel key={record} id={record} onAct={ask} onClose={() => void navigate({ search: {} })} />
+            </aside>
+          )}
         </div>
       )}
+      {dialog}
     </Screen>
   );
 }
@@ -162,58 +176,6 @@ function ReadersTable({ readers }: { readers: readonly ReadersShown[] }) {
           ))}
         </tbody>
       </table>
-    </section>
-  );
-}
-
-function DeadTable({ rows }: { rows: readonly DeadShown[] }) {
-  return (
-    <section>
-      <h2 className="sec__h">
-        Records that could not be applied <span className="count">{rows.length}</span>
-      </h2>
-      {rows.length === 0 ? (
-        <p className="q2">None.</p>
-      ) : (
-        <table className="tbl">
-          <thead>
-            <tr>
-              <th scope="col" className="w-name">
-                Time
-              </th>
-              <th scope="col" className="w-name">
-                At
-              </th>
-              <th scope="col" className="w-name from-768">
-                Key
-              </th>
-              <th scope="col">Why</th>
-              <th scope="col" className="num w-time from-768">
-                Bytes
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map((each) => (
-              <tr key={`${each.partition}.${each.generation}.${each.offset}`}>
-                <td>
-                  <Time at={each.time} />
-                </td>
-                <td className="mono">
-                  {each.partition} @ {each.offset.toLocaleString("en")}
-                </td>
-                <td className="mono from-768" title={each.key ?? undefined}>
-                  {each.key}
-                </td>
-                <td title={each.reason}>
-                  <code>{each.code}</code>: {each.reason}
-                </td>
-                <td className="num from-768">{each.bytes?.toLocaleString("en")}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
     </section>
   );
 }

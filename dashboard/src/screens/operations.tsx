@@ -117,7 +117,7 @@ export function Operations() {
     <Screen title="Operations" query={found} count={`${rows.length} of this server`}>
       {rows.length === 0 ? (
         <Empty title="No operations">
-          <p>An act on all runs that match a filter, or a replay, is listed here, with its progress.</p>
+          <p>An act on all runs that match a filter, a replay, or a redrive of records is listed here, with its progress.</p>
         </Empty>
       ) : (
         <Table label="Operations" columns={columns} rows={rows} rowKey={(each) => each.id} />

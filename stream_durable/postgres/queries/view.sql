@@ -483,20 +483,6 @@ from (
   limit $2
 ) found
 
--- name: view_dead_list
--- At most $5 records that could not be applied, newest first, beyond ($1, $2, $3, $4).
-select log_time, partition, generation, log_offset, code, reason, key, octet_length(value)
-from dead_letter
-where (log_time, partition, generation, log_offset) < ($1, $2, $3, $4)
-order by log_time desc, partition desc, generation desc, log_offset desc
-limit $5
-
--- name: view_dead_get
--- The record of partition $1, generation $2 and offset $3 that could not be applied.
-select partition, generation, log_offset, code, reason, key, value, log_time
-from dead_letter
-where partition = $1 and generation = $2 and log_offset = $3
-
 -- name: view_live_versions
 -- How many runs have not ended, by workflow and version.
 select workflow, fingerprint, count(*)

@@ -340,7 +340,9 @@ def _records(seen: Seen) -> Iterator[Finding]:
     if seen.dead:
         cause = f"{counted(seen.dead, 'record')} of the last day could not be applied"
         topic = full_name(seen.settings.prefix, DEAD)
-        remedy = f"the topic {topic} and the table dead_letter have them, each with a code and a reason"
+        remedy = (
+            f"`stream-durable records list` shows them, each with the reason; they are on the topic {topic}"
+        )
         yield Finding("records", "warning", "inbox", cause, remedy)
 
 
