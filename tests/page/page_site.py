@@ -183,11 +183,12 @@ class Site:
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[World]:
         ports, client, operations = self._engine.ports, self._engine._backend.client, Operations()
+        tokens = MemoryApiTokens()
         edge = Edge(ports)
         hub = Hub(edge)
         try:
             yield World(
-                Settings(), client, ports, edge, operations, hub, MemoryApiTokens(), self._status,
+                Settings(), client, ports, edge, operations, hub, tokens, tokens, self._status,
                 Doctor(self._examine, self._repair),
             )  # fmt: skip
         finally:
