@@ -188,6 +188,14 @@ def test_a_browser_signs_in_by_a_cookie_out_of_reach_of_scripts(site: Site) -> N
     assert "Max-Age=0" in site.ask("DELETE", SESSION, headers=own).headers["set-cookie"]
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_whoever_is_signed_in_signs_out_and_in_as_somebody_else(site: Site, role: str) -> None:
+    own = {"Cookie": f"stream_durable_token={site.secrets[role]}", "X-Stream-Durable": "page"}  # type: ignore[attr-defined]
+    answer = site.ask("POST", SESSION, json={"token": site.secrets["admin"]}, headers=own)  # type: ignore[attr-defined]
+    assert answer.json()["name"] == "admin"
+    assert site.ask("DELETE", SESSION, headers=own).status_code == 200
+
+
 class TestOpenToThisMachine:
     @pytest.fixture
     def local(self) -> Iterator[Site]:
