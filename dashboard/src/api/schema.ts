@@ -3806,6 +3806,8 @@ export interface components {
             word: "Needs review" | "Blocked" | "Running" | "Runnable" | "Waiting" | "Done";
             /** Current */
             current: string[];
+            /** Answers */
+            answers: string[];
         };
         /** RunStatuses */
         RunStatuses: {

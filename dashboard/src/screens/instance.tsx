@@ -10,6 +10,7 @@ import { Failure } from "../api/problem";
 import { Ago, Empty, Icon, Sentence, Skeleton, Time, Took } from "../parts/basics";
 import { ActDialog, type Act } from "../parts/dialog";
 import { Table, type Column } from "../parts/table";
+import { useMay } from "../shell/session";
 
 export function Screen(props: { title: string; count?: string; query: { isError: boolean; error: Error | null; isPending: boolean; refetch: () => unknown }; children: ReactNode }) {
   const { query } = props;
@@ -219,6 +220,7 @@ function DeadTable({ rows }: { rows: readonly DeadShown[] }) {
 }
 
 export function Later() {
+  const mayAct = useMay();
   const queries = useQueryClient();
   const [act, setAct] = useState<Act>();
   const pages = useInfiniteQuery({
@@ -261,7 +263,7 @@ export function Later() {
       head: <span className="vh">Acts</span>,
       width: 104,
       num: true,
-      cell: (each) => (
+      cell: (each) => mayAct && (
         <button
           type="button"
           className="link"
