@@ -127,9 +127,11 @@ export async function act(drive) {
     const dialog = page.locator("dialog[open]");
     await dialog.getByLabel("Event").fill("payment.captured");
     await dialog.getByLabel("Data").fill('{"amount": 9.5}');
-    await page.getByRole("button", { name: "Publish", exact: true }).click();
     // No trigger takes it: without a key it is refused, with the remedy beside the button.
+    drive.refused = 400;
+    await page.getByRole("button", { name: "Publish", exact: true }).click();
     await dialog.getByText("no_key").waitFor();
+    drive.refused = undefined;
     await drive.look("act-publish");
     await dialog.getByLabel("Key").fill("7");
     await drive.sends("/events", () => page.getByRole("button", { name: "Publish", exact: true }).click());
