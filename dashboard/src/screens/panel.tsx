@@ -378,6 +378,7 @@ export function Level({ level }: { level: string }) {
 
 function Asked({ run, step }: { run: RunState; step: StepState }) {
   const asked = step.asked!;
+  const mayAct = useMay();
   return (
     <section className="sec">
       <h3 className="sec__h">Asked of {asked.role || "anybody"}</h3>
@@ -390,7 +391,7 @@ function Asked({ run, step }: { run: RunState; step: StepState }) {
       {!isSettled(step.status) && (
         <p>
           <Link className="link" to="/inputs" search={{ run: run.id, wait: step.name }}>
-            Answer
+            {mayAct ? "Answer" : "The question"}
           </Link>
         </p>
       )}

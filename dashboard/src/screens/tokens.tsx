@@ -59,10 +59,10 @@ export function Tokens() {
               <th scope="col" className="w-time from-768">
                 Payloads
               </th>
-              <th scope="col" className="w-name from-768">
+              <th scope="col" className="w-date from-768">
                 Made
               </th>
-              <th scope="col" className="w-name from-768">
+              <th scope="col" className="w-date from-768">
                 Good until
               </th>
               <th scope="col" className="num w-time">
