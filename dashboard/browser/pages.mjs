@@ -75,6 +75,15 @@ export class Drive {
     await this.page.screenshot({ path: path.join(this.folder, `${name}.png`) });
   }
 
+  /** Hold the page to the rules of axe in both themes, and take a picture of each. */
+  async look(name) {
+    for (const colorScheme of ["dark", "light"]) {
+      await this.page.emulateMedia({ colorScheme });
+      await this.check();
+      await this.picture(`${name}-${colorScheme}`);
+    }
+  }
+
   /** Do something, and note that it went wrong with a picture. */
   async step(what, run) {
     this.name = what;
@@ -92,7 +101,7 @@ export class Drive {
     const sent = this.page.waitForResponse((answer) => answer.url().includes(part) && answer.request().method() !== "GET");
     await run();
     const answer = await sent;
-    if (![200, 202].includes(answer.status())) throw new Error(`${part} was answered ${answer.status()}: ${await answer.text()}`);
+    if (![200, 201, 202].includes(answer.status())) throw new Error(`${part} was answered ${answer.status()}: ${await answer.text()}`);
   }
 
   async close() {

@@ -5,6 +5,7 @@ export const SCREENS = {
   filtered: { at: "runs?workflow=fails", see: "main >> text=fails-1" },
   nothing: { at: "runs?tag=none", see: "main >> text=Nothing matches" },
   waiting: { at: "runs/order-1", see: "h1:has-text('order-1')" },
+  event: { at: "runs/paid-7?step=captured", see: "aside >> text=Publish payment.captured" },
   failed: { at: "runs/fails-1", see: "aside >> text=ValueError" },
   held: { at: "runs/held-1", see: "aside >> text=Complete by hand" },
   graph: { at: "runs/order-1?view=graph&step=", see: ".react-flow__node", from: 768 },
@@ -13,7 +14,7 @@ export const SCREENS = {
   history: { at: "runs/order-1?view=history&step=", see: "main tbody tr >> text=reserve" },
   family: { at: "runs/order-1?view=family&step=", see: "main >> text=no children" },
   definition: { at: "runs/order-1?view=definition&step=", see: "main h2 >> text=As it was registered" },
-  data: { at: "runs/order-1?view=data&step=", see: "main h2 >> text=Input" },
+  data: { at: "runs/order-1?view=data&step=", see: "main h2 >> text=Outputs so far" },
   missing: { at: "runs/none", see: "main >> text=There is no run none", refused: 404 },
   inputs: { at: "inputs", see: "main h1 >> text=Inputs" },
   answer: { at: "inputs?run=order-1&wait=approve", see: "form.stack" },
@@ -33,7 +34,9 @@ export const SCREENS = {
   workers: { at: "workers", see: "main tbody >> text=pick" },
   later: { at: "later", see: "main h1 >> text=Later" },
   operations: { at: "operations", see: "main h1 >> text=Operations" },
-  settings: { at: "settings", see: "main >> text=This browser" },
+  doctor: { at: "doctor", see: "main >> text=topic sd.orders" },
+  checked: { at: "doctor?check=clocks", see: "main >> text=behind Postgres" },
+  settings: { at: "settings", see: "main >> text=API tokens" },
 };
 
 // What each is looked at in: theme, width, height, and the rules it is held to where these are not all.

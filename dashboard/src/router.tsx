@@ -1,22 +1,18 @@
 /** The screens and their addresses. Everything that changes what is seen is in the address. */
 
-import { createRootRoute, createRoute, createRouter, Link } from "@tanstack/react-router";
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Link } from "@tanstack/react-router";
 
 import { Empty } from "./parts/basics";
 import { readSearch, type RunsSearch } from "./pure/filters";
-import { Admissions, type AdmissionsSearch } from "./screens/admissions";
-import { Gates, type GatesSearch } from "./screens/gates";
-import { Later, Stream, type StreamSearch } from "./screens/instance";
-import { Inputs, type InputsSearch } from "./screens/inputs";
-import { Operations } from "./screens/operations";
-import { Overview } from "./screens/overview";
-import { Run, VIEWS, type RunSearch, type View } from "./screens/run";
-import { Runs } from "./screens/runs";
-import { Schedules, type SchedulesSearch } from "./screens/schedules";
-import { Settings } from "./screens/settings";
-import { Triggers, type TriggersSearch } from "./screens/triggers";
-import { Workers } from "./screens/workers";
-import { Workflow, Workflows } from "./screens/workflows";
+import { VIEWS, type View } from "./pure/views";
+import type { AdmissionsSearch } from "./screens/admissions";
+import type { DoctorSearch } from "./screens/doctor";
+import type { GatesSearch } from "./screens/gates";
+import type { StreamSearch } from "./screens/instance";
+import type { InputsSearch } from "./screens/inputs";
+import type { RunSearch } from "./screens/run";
+import type { SchedulesSearch } from "./screens/schedules";
+import type { TriggersSearch } from "./screens/triggers";
 import { Shell } from "./shell/shell";
 
 const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
@@ -24,17 +20,17 @@ const text = (value: unknown) => (typeof value === "string" && value !== "" ? va
 const root = createRootRoute({ component: Shell, notFoundComponent: Nowhere });
 
 const routes = [
-  createRoute({ getParentRoute: () => root, path: "/", component: Overview }),
+  createRoute({ getParentRoute: () => root, path: "/", component: lazyRouteComponent(() => import("./screens/overview"), "Overview") }),
   createRoute({
     getParentRoute: () => root,
     path: "/runs",
-    component: Runs,
+    component: lazyRouteComponent(() => import("./screens/runs"), "Runs"),
     validateSearch: (given: Record<string, unknown>): RunsSearch => readSearch(given),
   }),
   createRoute({
     getParentRoute: () => root,
     path: "/runs/$id",
-    component: Run,
+    component: lazyRouteComponent(() => import("./screens/run"), "Run"),
     validateSearch: (given: Record<string, unknown>): RunSearch => ({
       view: VIEWS.includes(given.view as View) ? (given.view as View) : undefined,
       // Empty: the panel was closed, so the failing step does not open by itself.
@@ -45,49 +41,55 @@ const routes = [
   createRoute({
     getParentRoute: () => root,
     path: "/inputs",
-    component: Inputs,
+    component: lazyRouteComponent(() => import("./screens/inputs"), "Inputs"),
     validateSearch: (given: Record<string, unknown>): InputsSearch => ({
       run: text(given.run),
       wait: text(given.wait),
       role: text(given.role),
     }),
   }),
-  createRoute({ getParentRoute: () => root, path: "/workflows", component: Workflows }),
-  createRoute({ getParentRoute: () => root, path: "/workflows/$name", component: Workflow }),
+  createRoute({ getParentRoute: () => root, path: "/workflows", component: lazyRouteComponent(() => import("./screens/workflows"), "Workflows") }),
+  createRoute({ getParentRoute: () => root, path: "/workflows/$name", component: lazyRouteComponent(() => import("./screens/workflows"), "Workflow") }),
   createRoute({
     getParentRoute: () => root,
     path: "/schedules",
-    component: Schedules,
+    component: lazyRouteComponent(() => import("./screens/schedules"), "Schedules"),
     validateSearch: (given: Record<string, unknown>): SchedulesSearch => ({ name: text(given.name) }),
   }),
   createRoute({
     getParentRoute: () => root,
     path: "/stream",
-    component: Stream,
+    component: lazyRouteComponent(() => import("./screens/instance"), "Stream"),
     validateSearch: (given: Record<string, unknown>): StreamSearch => ({ record: text(given.record) }),
   }),
   createRoute({
     getParentRoute: () => root,
     path: "/triggers",
-    component: Triggers,
+    component: lazyRouteComponent(() => import("./screens/triggers"), "Triggers"),
     validateSearch: (given: Record<string, unknown>): TriggersSearch => ({ trigger: text(given.trigger), binding: text(given.binding) }),
   }),
   createRoute({
     getParentRoute: () => root,
     path: "/gates",
-    component: Gates,
+    component: lazyRouteComponent(() => import("./screens/gates"), "Gates"),
     validateSearch: (given: Record<string, unknown>): GatesSearch => ({ name: text(given.name), key: text(given.key) }),
   }),
   createRoute({
     getParentRoute: () => root,
     path: "/admissions",
-    component: Admissions,
+    component: lazyRouteComponent(() => import("./screens/admissions"), "Admissions"),
     validateSearch: (given: Record<string, unknown>): AdmissionsSearch => ({ name: text(given.name), key: text(given.key) }),
   }),
-  createRoute({ getParentRoute: () => root, path: "/operations", component: Operations }),
-  createRoute({ getParentRoute: () => root, path: "/workers", component: Workers }),
-  createRoute({ getParentRoute: () => root, path: "/later", component: Later }),
-  createRoute({ getParentRoute: () => root, path: "/settings", component: Settings }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/doctor",
+    component: lazyRouteComponent(() => import("./screens/doctor"), "Doctor"),
+    validateSearch: (given: Record<string, unknown>): DoctorSearch => ({ check: text(given.check) }),
+  }),
+  createRoute({ getParentRoute: () => root, path: "/operations", component: lazyRouteComponent(() => import("./screens/operations"), "Operations") }),
+  createRoute({ getParentRoute: () => root, path: "/workers", component: lazyRouteComponent(() => import("./screens/workers"), "Workers") }),
+  createRoute({ getParentRoute: () => root, path: "/later", component: lazyRouteComponent(() => import("./screens/instance"), "Later") }),
+  createRoute({ getParentRoute: () => root, path: "/settings", component: lazyRouteComponent(() => import("./screens/settings"), "Settings") }),
 ] as const;
 
 function Nowhere() {

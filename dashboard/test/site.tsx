@@ -17,7 +17,7 @@ export class Site {
   /** Requests and bytes by path. */
   readonly asked = new Map<string, number>();
   readonly sent = new Map<string, number>();
-  /** What was posted, in order. */
+  /** What was written, in order. */
   readonly told: { path: string; body: unknown }[] = [];
   readonly #answers: Record<string, Answer>;
 
@@ -31,7 +31,7 @@ export class Site {
 
   readonly fetch = async (url: URL, init: RequestInit = {}): Promise<Response> => {
     const path = decodeURIComponent(url.pathname.replace("/api/v1/", ""));
-    if (init.method === "POST") this.told.push({ path, body: JSON.parse(init.body as string) as unknown });
+    if (init.method !== "GET") this.told.push({ path, body: init.body ? (JSON.parse(init.body as string) as unknown) : undefined });
     const answer = this.#answers[path];
     if (!answer) return new Response(JSON.stringify({ code: "unknown", title: path, status: 404 }), { status: 404, headers: JSON_TYPE });
     const text = JSON.stringify(answer(url.searchParams));
@@ -130,6 +130,6 @@ export function wide(id: string, steps: number): RunState {
   return {
     ...own, total: steps, done: steps, steps: all, helpers: [], current: [], children: 0, due: null, schedule: null, moment: null,
     requests: { cancel: null, pause: null, resume: null, retry: null }, input: { id: 1 }, context: {}, output: null, reactions: {},
-    changes: [], expected: null, overdue_since: null, reviewed: null,
+    changes: [], answers: [], expected: null, overdue_since: null, reviewed: null,
   } as RunState;
 }

@@ -17,6 +17,7 @@ from stream_durable.client import AsyncClient
 from stream_durable.client.edge import Edge
 from stream_durable.connecting import SystemClock, client_ports
 from stream_durable.ports import ApiTokens
+from stream_durable.postgres.api_tokens import PostgresApiTokens
 from stream_durable.services.doctor.finding import Finding, Repaired
 from stream_durable.services.status import status
 from stream_durable.settings import Settings
@@ -35,21 +36,22 @@ def finding(tokens: ApiTokens) -> Find:
 
 @asynccontextmanager
 async def connected(settings: Settings, repairing: Settings, tokens: ApiTokens) -> AsyncIterator[World]:
-    """Open the connections: `settings` are for reading and writing as the API, `repairing` for repairs."""
+    """Open the connections: `settings` are those of the API, `repairing` for repairs and tokens."""
     async with client_ports(settings, name="api") as ports:
         client = AsyncClient(lambda: nullcontext(ports))
         operations, edge = Operations(), Edge(ports)
-        hub = Hub(edge)
+        hub, kept = Hub(edge), PostgresApiTokens(repairing.postgres)
         async with client:
             try:
                 yield World(
-                    settings, client, ports, edge, operations, hub, tokens, partial(status, settings),
+                    settings, client, ports, edge, operations, hub, tokens, kept, partial(status, settings),
                     Doctor(partial(_examine, settings), partial(_repair, repairing)),
                 )  # fmt: skip
             finally:
                 await hub.close()
                 await operations.close()
                 await tokens.close()
+                await kept.close()
 
 
 async def _examine(settings: Settings) -> list[Finding]:

@@ -60,6 +60,21 @@ class StartBody(Conditions):
     due: Moment | None = None
 
 
+class StartAgainBody(Conditions):
+    """A run to start as another one was."""
+
+    input: Annotated[Any, Field(description="The same, if it is left out.")] = None
+    id: Annotated[Id | None, Field(description="Each id names one run.")] = None
+
+    def options(self) -> dict[str, Any]:
+        """Return the options for the client."""
+        return {"input": self.input} if "input" in self.model_fields_set else {}
+
+
+#: The body of a start as before, which may go without.
+MayStartAgain = Annotated[StartAgainBody | None, Body()]
+
+
 class ReasonBody(Conditions):
     """An act with a reason."""
 
@@ -187,7 +202,7 @@ class PublishBody(SignalBody):
     """An event to publish."""
 
     event: Id
-    key: Id
+    key: Annotated[Id | None, Field(description="Without one the event is for triggers alone.")] = None
 
 
 class AnswerBody(Conditions):

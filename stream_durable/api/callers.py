@@ -18,6 +18,8 @@ ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "admin")
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Paths of which nothing is for others, whatever the method.
 ADMINS: Final = ("/api/v1/tokens", "/api/v1/settings", "/api/v1/doctor/repair")
+#: Where whoever is signed in signs out, or in as somebody else.
+SESSION: Final = "/api/v1/session"
 #: Paths of which nothing is for viewers.
 OPERATORS: Final = ("/api/v1/doctor",)
 
@@ -54,6 +56,8 @@ def role_for(method: str, path: str) -> Role:
     """Return the least role for a request."""
     if path.startswith(ADMINS):
         return "admin"
+    if path == SESSION:
+        return "viewer"
     return "viewer" if method in SAFE and not path.startswith(OPERATORS) else "operator"
 
 

@@ -52,6 +52,7 @@ def shown_run(state: RunState, graph: Graph, *, may_see: bool) -> dict[str, Any]
         state.status, is_held=bool(state.needs_review), is_reviewed=state.reviewed is not None
     )
     shown["current"] = list(state.current)
+    shown["answers"] = [name for name, node in graph.beside.items() if node.on == "inquiry"]
     return shown
 
 

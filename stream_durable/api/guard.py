@@ -18,7 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stream_durable.api import problems
-from stream_durable.api.callers import ROLES, SAFE, Caller, role_for
+from stream_durable.api.callers import ROLES, SAFE, SESSION, Caller, role_for
 from stream_durable.api.places import divided
 from stream_durable.core.errors import RejectedError, StreamDurableError
 from stream_durable.settings import host_of, is_loopback
@@ -34,8 +34,6 @@ PAGE_HEADER: Final = "x-stream-durable"
 LOCAL: Final = Caller("local", "admin", may_see_payloads=True)
 
 _API: Final = "/api/"
-#: Answered to anybody: the page's files hold nothing, and without them nobody could sign in.
-_SESSION: Final = "/api/v1/session"
 _POLICY: Final = (
     "default-src 'self'; img-src 'self' data:; base-uri 'self'; object-src 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
@@ -106,7 +104,8 @@ class Guard:
             if bearer is None and caller is not None and method not in SAFE and PAGE_HEADER not in headers:
                 text = "a write by cookie came from no page of ours: send the header x-stream-durable, too"
                 raise RejectedError("forbidden", text)
-        if caller is None and path == _SESSION:
+        # Answered to anybody, as the page's files are: without it nobody could sign in.
+        if caller is None and path == SESSION:
             return LOCAL if self._is_open else Caller("", "viewer", may_see_payloads=False)
         if caller is None and self._is_open and bearer is None:
             caller = LOCAL

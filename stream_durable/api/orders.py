@@ -10,11 +10,13 @@ from stream_durable.api.bodies import (
     ChangeBody,
     CompleteBody,
     FailBody,
+    MayStartAgain,
     Ordered,
     ReasonBody,
     ResumeBody,
     RetryBody,
     SignalBody,
+    StartAgainBody,
     StartBody,
     ordered,
 )
@@ -51,10 +53,13 @@ async def start_run(
 
 
 @router.post("/{run}/start-again", response_model=Started, status_code=201)
-async def start_again(world: TheWorld, caller: TheCaller, run: RunId, key: IdempotencyKey = None) -> Response:
-    """Start another run with the same input and the latest version of the workflow."""
-    named = None if key is None else derived(key, caller, f"start again {run}")
-    handle = await world.client.run(run).start_again(id=named)
+async def start_again(
+    world: TheWorld, caller: TheCaller, run: RunId, body: MayStartAgain = None, key: IdempotencyKey = None
+) -> Response:
+    """Start another run with the same input, or another one, and the latest version of the workflow."""
+    given = StartAgainBody() if body is None else body
+    named = given.id or (None if key is None else derived(key, caller, f"start again {run}"))
+    handle = await world.client.run(run).start_again(id=named, **given.options())
     return caller.answer({"id": handle.id, "created": handle.created}, 201 if handle.created else 200)
 
 

@@ -45,8 +45,9 @@ WAIT_SECONDS_MAX = 60
 
 StepShown = shape(StepState, "StepShown", kind=str, owner=str | None, after=list[str], members=list[str])
 RunShown = shape(
-    RunState, "RunShown", word=Word, steps=many(StepShown), helpers=many(StepShown), current=list[str]
-)
+    RunState, "RunShown", word=Word, steps=many(StepShown), helpers=many(StepShown), current=list[str],
+    answers=list[str],
+)  # fmt: skip
 Attempts = model("Attempts", attempts=many(AttemptState))
 History = model("History", happenings=many(Happening))
 FamilyShown = model("FamilyShown", runs=many(RunEntry), is_whole=bool)

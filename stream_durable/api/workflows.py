@@ -69,8 +69,9 @@ WorkflowWhole = shape(
 )  # fmt: skip
 Versions = model("Versions", versions=many(VersionShown))
 Definition = model(
-    "Definition", fingerprint=str, definition=Any, input_schema=Any, output_schema=Any, graph=of(Drawn)
-)
+    "Definition", fingerprint=str, definition=Any, input_schema=Any, output_schema=Any, graph=of(Drawn),
+    inquiries=dict[str, Any],
+)  # fmt: skip
 Difference = model("Difference", changes=many(Change))
 
 
@@ -113,10 +114,15 @@ async def get_version(
     name: Name,
     fingerprint: Annotated[str, Path(max_length=200, description="The version.")],
 ) -> Response:
-    """Return the definition of a version, and its graph with steps as nodes, each with its layer."""
+    """Return the definition of a version, and its graph with steps as nodes, each with its layer.
+
+    `inquiries` has the JSON Schema of each answer by name; null: anything may be asked.
+    """
     await world.edge.ask(world.ports.catalogue.catch_up, "read the definitions")
     graph, about = _version(world, name, fingerprint)
     shown = {"definition": definition_of(graph), "input_schema": about.input, "output_schema": about.output}
+    answers = [name for name, node in graph.beside.items() if node.on == "inquiry"]
+    shown["inquiries"] = {name: about.inquiries.get(name) for name in answers}
     return caller.answer({"fingerprint": fingerprint, "graph": drawn_definition(graph), **shown})
 
 

@@ -31,7 +31,10 @@ class World:
     edge: Edge
     operations: Operations
     hub: Hub
+    #: To read: the role of the database behind it may be one that writes nothing.
     tokens: ApiTokens
+    #: The same tokens, to write.
+    kept_tokens: ApiTokens
     #: Asks Postgres and Kafka how the instance stands.
     status: Callable[[], Awaitable[Status]]
     doctor: Doctor

@@ -239,16 +239,23 @@ def again(
     run_id: Annotated[
         str | None, typer.Option("--id", help="Starting twice with one id is one run.", show_default="random")
     ] = None,
+    input_json: Annotated[
+        str | None,
+        typer.Option(
+            "--input", help="Another input: JSON, or @file, or - for standard input.", show_default="the same"
+        ),
+    ] = None,
     *,
     change: Change,
 ) -> None:
-    """Start another run with the same input, tags and metadata, by the newest version of its workflow.
+    """Start another run with the same tags and metadata, by the newest version of its workflow.
 
     Example: `stream-durable runs again order-42 --id order-42-b`
     """
+    given = {} if input_json is None else {"input": read_json(input_json, "--input")}
 
     async def start(client: AsyncClient) -> RunHandle:
-        return await client.run(await _found(run, may_have_ended=True)).start_again(id=run_id)
+        return await client.run(await _found(run, may_have_ended=True)).start_again(id=run_id, **given)
 
     change.make(
         f"start {run} again", start, _started, facts=lambda made: {"id": made.id, "created": made.created}

@@ -12,6 +12,8 @@ from functools import wraps
 from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, Unpack, overload
 
+from msgspec import UNSET
+
 from stream_durable.client.client import AsyncClient
 from stream_durable.client.run import RunHandle
 from stream_durable.client.starting import StartOptions
@@ -115,9 +117,9 @@ class BlockingRun(_Facade, Generic[Out]):
         """Wait for the end of the run and return its output, as the client for asyncio does."""
         return self._loop.do(self._target.result(timeout))
 
-    def start_again(self, *, id: str | None = None) -> BlockingRun[Out]:  # noqa: A002 - as everywhere
-        """Start another run with the same input, by the version that was registered last."""
-        return BlockingRun(self._loop, self._loop.do(self._target.start_again(id=id)))
+    def start_again(self, *, input: Any = UNSET, id: str | None = None) -> BlockingRun[Out]:  # noqa: A002 - as everywhere
+        """Start another run with the same input, or another one, by the version that was registered last."""
+        return BlockingRun(self._loop, self._loop.do(self._target.start_again(input=input, id=id)))
 
     def watch(self, timeout: Duration | None = None) -> Iterator[Event]:
         """Yield all public events of the run and its steps, from start to end."""

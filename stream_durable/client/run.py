@@ -9,6 +9,7 @@ from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
+from msgspec import UNSET
 
 from stream_durable.client.attempts import AttemptState, LogEntry, attempts
 from stream_durable.client.early import output_of_step, value_at_path
@@ -209,8 +210,8 @@ class RunHandle(QuestionOrders, RunOrders, Generic[Out]):
         """
         return await why(self._edge, self.id, step, zone)
 
-    async def start_again(self, *, id: str | None = None) -> RunHandle[Out]:  # noqa: A002 - the word for it everywhere
-        """Start another run with the same input and the latest version of the workflow.
+    async def start_again(self, *, input: Any = UNSET, id: str | None = None) -> RunHandle[Out]:  # noqa: A002 - the words for it everywhere
+        """Start another run with the same input, or another one, and the latest version of the workflow.
 
         Tags, metadata, queue, priority and the start's own time-out are copied; each `id` names one run.
         """
@@ -218,6 +219,9 @@ class RunHandle(QuestionOrders, RunOrders, Generic[Out]):
         name, fingerprint = await resolve(self._edge, row.workflow)
         key = drawn() if id is None else run_id(id)
         message = repeated(row, fingerprint, key=key, id=drawn())
+        if input is not UNSET:
+            given = self._edge.values.plain(input, f"the input of workflow {name!r}")
+            message = msgspec.structs.replace(message, input=given)
         check_input(self._edge, name, fingerprint, message.input)
         return await start(self._edge, message, is_named=id is not None, output_type=self._output_type)
 

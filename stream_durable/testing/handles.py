@@ -8,6 +8,8 @@ from difflib import get_close_matches
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 
+from msgspec import UNSET
+
 from stream_durable.client import RunHandle, RunState, StepState
 from stream_durable.client.sequence import Sequence
 from stream_durable.core.errors import RejectedError
@@ -182,9 +184,11 @@ class TestedRun(Teller):
         await self._engine.until(self, *RUN_ENDED, within=within)
         return self._engine.ask(self._target.result)
 
-    async def start_again(self, *, id: str | None = None) -> TestedRun:  # noqa: A002 - as the client says it
-        """Start another run with the same input, by the version that is carried by now."""
-        return TestedRun(self._engine, self._engine.tell(lambda: self._target.start_again(id=id)))
+    async def start_again(self, *, input: Any = UNSET, id: str | None = None) -> TestedRun:  # noqa: A002 - as the client says it
+        """Start another run with the same input, or another one, by the version that is carried by now."""
+        return TestedRun(
+            self._engine, self._engine.tell(lambda: self._target.start_again(input=input, id=id))
+        )
 
     def _thawed(self) -> Run:
         return self._engine.ask(self._target._thawed)

@@ -86,7 +86,7 @@ class Site:
         hub = Hub(edge)
         try:
             yield World(
-                Settings(), client, ports, edge, operations, hub, self.tokens, self._status,
+                Settings(), client, ports, edge, operations, hub, self.tokens, self.tokens, self._status,
                 Doctor(self._examine, self._repair),
             )  # fmt: skip
         finally:

@@ -133,6 +133,36 @@ def test_secrets_are_kept_as_hashes_and_never_shown(site: Site) -> None:
     assert not [secret for secret in site.secrets.values() if secret in kept]  # type: ignore[attr-defined]
 
 
+def test_a_token_is_made_read_once_and_revoked(site: Site) -> None:
+    boss = bearer(site, "admin")
+    body = {"name": "eve/two", "role": "operator", "payloads": True, "expires": "90d"}
+    made = site.ask("POST", f"{V1}/tokens", json=body, headers=boss)
+    assert made.status_code == 201
+    own = {"Authorization": f"Bearer {made.json()['secret']}"}
+    assert site.get("/me", headers=own) == {"name": "eve/two", "role": "operator", "may_see_payloads": True}
+    again = site.ask("POST", f"{V1}/tokens", json=body, headers=boss)
+    assert (again.status_code, again.json()["code"]) == (409, "token_exists")
+    listed = site.ask("GET", f"{V1}/tokens", headers=boss)
+    [shown] = [one for one in listed.json()["tokens"] if one["name"] == "eve/two"]
+    assert shown["expires"] > shown["created"]
+    assert made.json()["secret"] not in listed.text
+    path = f"{V1}/tokens/eve%2Ftwo"
+    assert site.ask("DELETE", path, headers=boss).json() == {"name": "eve/two"}
+    gone = site.ask("DELETE", path, headers=boss)
+    assert (gone.status_code, gone.json()["code"]) == (404, "unknown_token")
+    [shown] = [one for one in site.get("/tokens", headers=boss)["tokens"] if one["name"] == "eve/two"]
+    assert shown["revoked"]
+
+
+@pytest.mark.parametrize(
+    "body", [{"name": ""}, {"name": "a", "role": "king"}, {"name": "a", "expires": "soon"}, {"name": "a\n"}]
+)
+def test_a_token_that_cannot_be_is_refused(site: Site, body: dict[str, Any]) -> None:
+    answer = site.ask("POST", f"{V1}/tokens", json=body, headers=bearer(site, "admin"))
+    assert answer.status_code in (400, 422)
+    assert answer.json()["remedy"]
+
+
 def test_what_somebody_does_is_written_under_the_name_of_the_token(site: Site) -> None:
     run = site.get("/runs/order-1", headers=bearer(site, "viewer"))
     assert (run["requests"]["pause"]["by"], run["requests"]["pause"]["reason"]) == ("admin", "a reason")
@@ -156,6 +186,14 @@ def test_a_browser_signs_in_by_a_cookie_out_of_reach_of_scripts(site: Site) -> N
     assert site.ask("POST", f"{V1}/runs/order-1/resume", json={}, headers=foreign).status_code == 403
     assert site.ask("POST", f"{V1}/runs/order-1/resume", json={}, headers=own).status_code == 202
     assert "Max-Age=0" in site.ask("DELETE", SESSION, headers=own).headers["set-cookie"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_whoever_is_signed_in_signs_out_and_in_as_somebody_else(site: Site, role: str) -> None:
+    own = {"Cookie": f"stream_durable_token={site.secrets[role]}", "X-Stream-Durable": "page"}  # type: ignore[attr-defined]
+    answer = site.ask("POST", SESSION, json={"token": site.secrets["admin"]}, headers=own)  # type: ignore[attr-defined]
+    assert answer.json()["name"] == "admin"
+    assert site.ask("DELETE", SESSION, headers=own).status_code == 200
 
 
 class TestOpenToThisMachine:

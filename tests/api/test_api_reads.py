@@ -95,6 +95,8 @@ def test_workflows_have_versions_schemas_and_figures(site: Site) -> None:
     assert whole["definition"]["nodes"][0]["name"] == "reserve"
     version = site.get(f"/workflows/order/versions/{whole['fingerprint']}")
     assert version["definition"] == whole["definition"]
+    assert site.get("/runs/order-1")["answers"] == ["quote"]
+    assert version["inquiries"] == {"quote": {"type": "integer"}}
     assert [node["name"] for node in version["graph"]["nodes"]][0] == "reserve"
     assert all(node["status"] == "" for node in version["graph"]["nodes"])
     assert {"source": "reserve", "target": "approve"} in version["graph"]["edges"]

@@ -91,6 +91,20 @@ def test_a_failed_run_is_retried_and_a_step_skipped(site: Site) -> None:
     assert site.get(f"/runs/{run}/result?wait=30")["status"] == "cancelled"
     again = site.post(f"/runs/{run}/start-again")
     assert again["created"]
+    assert site.get(f"/runs/{again['id']}")["input"] == {"id": 1}
+
+
+def test_a_run_is_started_again_with_another_input_and_all_else(site: Site) -> None:
+    run = started(site, tags=["vip"], metadata={"shop": "north"}, timeout="9d")
+    again = site.post(f"/runs/{run}/start-again", {"input": {"id": 2}, "id": "order-2"})
+    assert again == {"id": "order-2", "created": True}
+    finish(site.engine.until_asked(site.engine.run("order-2"), "approve"))
+    shown = site.get("/runs/order-2")
+    assert (shown["input"], shown["tags"], shown["metadata"]) == ({"id": 2}, ["vip"], {"shop": "north"})
+    assert shown["due"] is not None
+    assert not site.post(f"/runs/{run}/start-again", {"input": {"id": 2}, "id": "order-2"})["created"]
+    site.post(f"/runs/{run}/start-again", {"input": None, "id": "empty"})
+    assert site.get("/runs/empty")["input"] is None
 
 
 def test_all_matching_runs_are_counted_and_then_cancelled_by_an_operation(site: Site) -> None:
@@ -199,6 +213,8 @@ def test_an_event_is_published_kept_and_planned(site: Site) -> None:
     assert site.ask("DELETE", f"{V1}/later/{quote(planned[0]['id'], safe='')}").status_code == 202
     finish(site.engine.until_idle())
     assert site.get("/later")["messages"] == []
+    answer = site.ask("POST", f"{V1}/events", json={"event": "stock"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "no_key")
 
 
 def test_a_schedule_goes_through_its_life(site: Site) -> None:

@@ -7,7 +7,7 @@ import select
 import socket
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +18,7 @@ from fastapi import FastAPI
 
 from stream_durable import App, Context, Gate, Single, Workflow
 from stream_durable.api.app import make_app
+from stream_durable.api.assembled import finding
 from stream_durable.api.examining import Doctor
 from stream_durable.api.hub import Hub
 from stream_durable.api.operations import Operations
@@ -42,6 +43,11 @@ async def reserve(ctx: Context[Any]) -> dict[str, Any]:
 
 
 approve = orders.ask("approve", prompt="Ship {input.id}?", role="warehouse", timeout="2d", after=reserve)
+
+
+@orders.answers("quote")
+def quote(request: int) -> dict[str, int]:
+    return {"total": 2 * request}
 
 
 @orders.step(after=approve)
@@ -77,15 +83,32 @@ async def receipt(ctx: Context[Any]) -> str:
 gated = Workflow("gated", gate=Gate("bank", at_once=2))
 gated.wait_signal("go")
 
+paid = Workflow("paid")
+paid.add("total", lambda: {"amount": 9.5})
+paid.wait_event("captured", "payment.captured", key="input.id", after="total")
+
 alone = Workflow("alone", starts=Single(busy="queue"))
 alone.wait_signal("go")
 
 once = Workflow("once", starts=Single())
 once.wait_signal("go")
 
-shop = App("shop", workflows=[orders, fails, held, gated, alone, once])
+shop = App("shop", workflows=[orders, fails, held, gated, paid, alone, once])
 shop.on("stock.low", start=orders, input="data", name="restock")
 shop.on(shop.topic("legacy.orders", value=dict), start=orders, id="id", name="legacy")
+
+
+#: What is wrong besides: an engine in memory has neither topics nor clocks.
+WRONG = [
+    Finding(
+        "topics", "problem", "topic sd.orders", "is not there, so that its binding reads nothing",
+        "create it: `stream-durable topics apply`", "apply_topics",
+    ),
+    Finding(
+        "clocks", "warning", "this machine", "is 4 s behind Postgres",
+        "set its clock, by NTP for example: times in lists and time-outs are off by as much",
+    ),
+]  # fmt: skip
 
 
 class Stream:
@@ -134,8 +157,10 @@ class Site:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.tokens = MemoryApiTokens()
         self._lock = threading.Lock()
-        self.app = make_app(self._connect)
+        self._wrong: Sequence[Finding] = WRONG
+        self.app = make_app(self._connect, find=finding(self.tokens))
 
     def seed(self) -> None:
         """Start what the screens show."""
@@ -148,6 +173,8 @@ class Site:
         for workflow, number in ((alone, 1), (alone, 2), (once, 1), (once, 2)):
             self._engine.tell(partial(client.start, workflow, {}, id=f"{workflow.name}-{number}"))
         self._engine.tell(lambda: client.start(fails, {}, id="fails-1"))
+        self._engine.tell(lambda: client.start(paid, {"id": "7"}, id="paid-7"))
+        self._engine.tell(lambda: client.start(paid, {"id": "8"}, id="paid-8"))
         self._engine.tell(lambda: client.start(held, {}, id="held-1"))
         self._engine.tell(lambda: client.pause_queue("pick", reason="stocktake in hall 2"))
         self._engine.tell(lambda: client.create_schedule("nightly", orders, {"id": "n"}, cron="0 2 * * *"))
@@ -187,7 +214,7 @@ class Site:
         hub = Hub(edge)
         try:
             yield World(
-                Settings(), client, ports, edge, operations, hub, MemoryApiTokens(), self._status,
+                Settings(), client, ports, edge, operations, hub, self.tokens, self.tokens, self._status,
                 Doctor(self._examine, self._repair),
             )  # fmt: skip
         finally:
@@ -196,10 +223,12 @@ class Site:
 
     async def _examine(self) -> list[Finding]:
         engine = self._engine
-        return findings(await look(engine.ports, engine._backend.client, Settings(), engine.now_ms))
+        found = findings(await look(engine.ports, engine._backend.client, Settings(), engine.now_ms))
+        return [*self._wrong, *found]
 
     async def _repair(self) -> Repaired:
-        return Repaired([], await self._examine())
+        self._wrong = [one for one in WRONG if one.repair is None]
+        return Repaired(["created or corrected sd.orders"], await self._examine())
 
     async def _status(self) -> Status:
         views = self._engine.ports.views

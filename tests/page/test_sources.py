@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "dashboard"
 BUILT = ROOT / "stream_durable" / "api" / "page"
 #: Kilobytes: of what a browser loads before the first screen, compressed; and of all files.
-SHELL_MAX, WHEEL_MAX = 200, 2_000
+SHELL_MAX, WHEEL_MAX = 150, 2_000
 
 pytestmark = [
     pytest.mark.slow,

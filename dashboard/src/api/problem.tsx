@@ -1,6 +1,6 @@
 /** Refusals of the API: a code, the cause and the remedy. */
 
-import { Icon } from "../parts/basics";
+import { Icon, Sentence } from "../parts/basics";
 
 export class Problem extends Error {
   constructor(
@@ -42,7 +42,7 @@ export function Failure({ problem, onRetry }: { problem: Error; onRetry?: () => 
       <div className="why red">
         <Icon name="s-failed" />
         <p>
-          <span className="why__word mono">{known.code}</span> {known.message} {known.remedy}
+          <span className="why__word mono">{known.code}</span> <Sentence text={`${known.message} ${known.remedy}`} />
         </p>
       </div>
       {onRetry && (

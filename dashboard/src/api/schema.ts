@@ -283,7 +283,7 @@ export interface paths {
         put?: never;
         /**
          * Start Again
-         * @description Start another run with the same input and the latest version of the workflow.
+         * @description Start another run with the same input, or another one, and the latest version of the workflow.
          */
         post: operations["start_again"];
         delete?: never;
@@ -630,6 +630,8 @@ export interface paths {
         /**
          * Get Version
          * @description Return the definition of a version, and its graph with steps as nodes, each with its layer.
+         *
+         *     `inquiries` has the JSON Schema of each answer by name; null: anything may be asked.
          */
         get: operations["get_version"];
         put?: never;
@@ -1790,8 +1792,32 @@ export interface paths {
          */
         get: operations["list_tokens"];
         put?: never;
-        post?: never;
+        /**
+         * Make Token
+         * @description Make a token, and return its secret, which is readable only now.
+         */
+        post: operations["make_token"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke Token
+         * @description Revoke a token: every process refuses it within five seconds.
+         */
+        delete: operations["revoke_token"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1937,10 +1963,45 @@ export interface components {
             /** Revoked */
             revoked: string | null;
         };
+        /**
+         * ApiTokenBody
+         * @description A token to make.
+         */
+        ApiTokenBody: {
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @default viewer
+             * @enum {string}
+             */
+            role: "viewer" | "operator" | "admin";
+            /**
+             * Payloads
+             * @description Whether it shows values of users.
+             * @default false
+             */
+            payloads: boolean;
+            /**
+             * Expires
+             * @description After this time; null: never.
+             */
+            expires?: string | null;
+        };
         /** ApiTokenList */
         ApiTokenList: {
             /** Tokens */
             tokens: components["schemas"]["ApiToken"][];
+        };
+        /** ApiTokenMade */
+        ApiTokenMade: {
+            /** Secret */
+            secret: string;
+        };
+        /** ApiTokenRevoked */
+        ApiTokenRevoked: {
+            /** Name */
+            name: string;
         };
         /**
          * AskBody
@@ -2349,6 +2410,10 @@ export interface components {
             /** Output Schema */
             output_schema: unknown;
             graph: components["schemas"]["Drawn"];
+            /** Inquiries */
+            inquiries: {
+                [key: string]: unknown;
+            };
         };
         /** DefinitionChange */
         DefinitionChange: {
@@ -3236,8 +3301,11 @@ export interface components {
             after?: string | null;
             /** Event */
             event: string;
-            /** Key */
-            key: string;
+            /**
+             * Key
+             * @description Without one the event is for triggers alone.
+             */
+            key?: string | null;
         };
         /** Question */
         Question: {
@@ -3869,6 +3937,8 @@ export interface components {
             word: "Needs review" | "Blocked" | "Running" | "Runnable" | "Waiting" | "Done";
             /** Current */
             current: string[];
+            /** Answers */
+            answers: string[];
         };
         /** RunStatuses */
         RunStatuses: {
@@ -4065,6 +4135,22 @@ export interface components {
             stopped: string;
             /** Is Ordered */
             is_ordered: boolean;
+        };
+        /**
+         * StartAgainBody
+         * @description A run to start as another one was.
+         */
+        StartAgainBody: {
+            /**
+             * Input
+             * @description The same, if it is left out.
+             */
+            input?: unknown;
+            /**
+             * Id
+             * @description Each id names one run.
+             */
+            id?: string | null;
         };
         /**
          * StartBody
@@ -5643,7 +5729,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["StartAgainBody"] | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             201: {
@@ -12416,6 +12506,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Unprocessable Entity */
             422: {
                 headers: {
@@ -12478,6 +12586,24 @@ export interface operations {
             };
             /** @description Forbidden */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -12550,6 +12676,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Unprocessable Entity */
             422: {
                 headers: {
@@ -12608,6 +12752,197 @@ export interface operations {
             };
             /** @description Forbidden */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    make_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApiTokenBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiTokenMade"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name; a slash is written as `%2F`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiTokenRevoked"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

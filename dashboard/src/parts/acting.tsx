@@ -9,7 +9,7 @@ import { ActDialog, type Act } from "./dialog";
 const AGAIN_MS = [1_000, 5_000];
 
 /** Return what opens the dialog of an act, and the place of the dialog in the screen. */
-export function useActs(refreshed: QueryKey): [(act: Act) => void, ReactNode] {
+export function useActs(...refreshed: QueryKey[]): [(act: Act) => void, ReactNode] {
   const queries = useQueryClient();
   const [act, setAct] = useState<Act>();
   const dialog = act && (
@@ -19,7 +19,7 @@ export function useActs(refreshed: QueryKey): [(act: Act) => void, ReactNode] {
       onClose={() => setAct(undefined)}
       onDone={() => {
         setAct(undefined);
-        const refresh = () => void queries.invalidateQueries({ queryKey: refreshed });
+        const refresh = () => refreshed.forEach((queryKey) => void queries.invalidateQueries({ queryKey }));
         refresh();
         AGAIN_MS.forEach((ms) => setTimeout(refresh, ms));
       }}

@@ -73,7 +73,7 @@ function read(act: Act, text: string): unknown {
 }
 
 /** A write with what it does, a reason, and the refusal beside the button that caused it. */
-export function ActDialog({ act, onClose, onDone }: { act: Act; onClose: () => void; onDone: () => void }) {
+export function ActDialog({ act, isWide, onClose, onDone }: { act: Act; isWide?: boolean; onClose: () => void; onDone: () => void }) {
   const [reason, setReason] = useState("");
   const [typed, setTyped] = useState("");
   const [text, setText] = useState(act.value?.initial ?? "");
@@ -102,7 +102,7 @@ export function ActDialog({ act, onClose, onDone }: { act: Act; onClose: () => v
     }
   };
   return (
-    <Dialog title={act.title} onClose={onClose} wide={made && Object.keys(made.fields).length > 4}>
+    <Dialog title={act.title} onClose={onClose} wide={isWide || (made && Object.keys(made.fields).length > 4)}>
       <form
         className="stack"
         noValidate

@@ -159,7 +159,8 @@ export function faults(made: Field, value: unknown, path = ""): Record<string, s
   if (value === undefined || value === "") {
     return made.isRequired && !(made.mayBeNull && value === undefined) ? { [path]: `${at} is needed` } : {};
   }
-  if (value === null) return made.mayBeNull ? {} : { [path]: `${at} cannot be null` };
+  // Of what is typed as JSON no more is known here.
+  if (value === null) return made.mayBeNull || made.kind === "json" ? {} : { [path]: `${at} cannot be null` };
   const { schema } = made;
   switch (made.kind) {
     case "object":
@@ -203,6 +204,11 @@ export function faults(made: Field, value: unknown, path = ""): Record<string, s
     default:
       return {};
   }
+}
+
+/** What was filled in, as the API takes it: without what was left empty. */
+export function filled(value: unknown): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(value as Record<string, unknown>).filter(([, each]) => each !== "" && each !== null && each !== undefined));
 }
 
 /** Whether a text fits a pattern; one that this browser cannot read is left to the server. */

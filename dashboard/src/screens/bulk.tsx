@@ -13,6 +13,7 @@ import type { RunsSearch } from "../pure/filters";
 import { REVIEWABLE } from "../pure/look";
 import { reach, VERBS, type Verb } from "../pure/reach";
 import { counted } from "../pure/time";
+import { useMay } from "../shell/session";
 
 interface Props {
   search: RunsSearch;
@@ -25,6 +26,7 @@ interface Props {
 export function Bulk(props: Props) {
   const { search, marked, counts, matching } = props;
   const [isAll, setAll] = useState(false);
+  const mayAct = useMay();
   const [ask, dialog] = useActs(["runs"]);
   const [operation, setOperation] = useState<string>();
   const queries = useQueryClient();
@@ -63,6 +65,7 @@ export function Bulk(props: Props) {
   const open = async (verb: Verb, word: string) => {
     ask(act(verb, word, verb === "review" && all ? await queries.fetchQuery(statuses({ ...search, reviewed: false })) : undefined));
   };
+  if (!mayAct) return null;
   const verbs = VERBS.filter(([verb]) => verb !== "review" || !search.reviewed);
   return (
     <>

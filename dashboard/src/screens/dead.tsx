@@ -9,6 +9,7 @@ import { Failure } from "../api/problem";
 import { Ago, Icon, Skeleton, Time } from "../parts/basics";
 import type { Act } from "../parts/dialog";
 import { Json } from "../parts/json";
+import { useMay } from "../shell/session";
 
 /** Where it stood: what never was on a topic has no offset. */
 function placeOf(record: DeadRecord): string {
@@ -137,6 +138,7 @@ export function DeadPanel({ id, onAct, onClose }: { id: string; onAct: (act: Act
 }
 
 function Details({ record, onAct }: { record: DeadWhole; onAct: (act: Act) => void }) {
+  const mayAct = useMay();
   const act = redrive(record);
   return (
     <>
@@ -151,7 +153,7 @@ function Details({ record, onAct }: { record: DeadWhole; onAct: (act: Act) => vo
             {record.redriven.reason && `: ${record.redriven.reason}`}, <Ago at={record.redriven.at} />.
           </p>
         )}
-        {record.can_redrive && !record.redriven && (
+        {mayAct && record.can_redrive && !record.redriven && (
           <div className="sec__acts">
             <button type="button" className="btn btn--main" onClick={() => onAct(act)}>
               {act.verb}…

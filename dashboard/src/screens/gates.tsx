@@ -12,6 +12,7 @@ import type { Act } from "../parts/dialog";
 import { useKeys } from "../parts/keys";
 import { Table, type Column } from "../parts/table";
 import type { Schema } from "../pure/form";
+import { useMay } from "../shell/session";
 import { Screen } from "./instance";
 
 export interface GatesSearch {
@@ -150,7 +151,7 @@ function Panel({ gate, onAct, onClose }: { gate: GateShown; onAct: (act: Act) =>
     queryFn: ({ signal }) => get<GateWhole>(`gates/${part(gate.name)}`, { key: gate.key }, signal),
   });
   const places = whole.data?.places ?? [];
-  const acts = actsOf(gate);
+  const acts = useMay() ? actsOf(gate) : [];
   return (
     <>
       <div className="aside__head">

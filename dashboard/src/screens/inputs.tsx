@@ -14,7 +14,8 @@ import { Fields, focusFault, isReadable } from "../parts/form";
 import { useKeys } from "../parts/keys";
 import { useIsNarrow } from "../parts/window";
 import type { IconName } from "../parts/sprite";
-import { faults, field, initial, type Schema } from "../pure/form";
+import { faults, field, filled, initial, type Schema } from "../pure/form";
+import { useMay, useMe } from "../shell/session";
 
 export interface InputsSearch {
   run?: string;
@@ -118,6 +119,9 @@ export function Inputs() {
 }
 
 function Answer({ input, alike, onDone }: { input: OpenInput; alike: number; onDone: () => void }) {
+  const me = useMe();
+  const mayAct = useMay();
+  const [ask, dialog] = useActs(["runs", "inputs"], ["run", input.run]);
   const question = useQuery({
     queryKey: ["run", input.run, "input", input.wait],
     queryFn: ({ signal }) => get<Question>(`inputs/${part(input.run)}/${part(input.wait)}`, {}, signal),
@@ -139,6 +143,12 @@ function Answer({ input, alike, onDone }: { input: OpenInput; alike: number; onD
           <dt>Role</dt>
           <dd>{input.role || "anybody"}</dd>
         </div>
+        {input.assignee && (
+          <div>
+            <dt>Taken by</dt>
+            <dd>{input.assignee}</dd>
+          </div>
+        )}
         <div>
           <dt>Asked</dt>
           <dd>
@@ -151,6 +161,16 @@ function Answer({ input, alike, onDone }: { input: OpenInput; alike: number; onD
           for an answer until <Time at={input.until} />, <Ago at={input.until} />.
         </Why>
       )}
+      {mayAct && (
+        <div className="sec__acts">
+          {handling(input, me.data?.name ?? "").map((act) => (
+            <button key={act.title} type="button" className="btn" onClick={() => ask(act)}>
+              {act.short ?? act.verb}…
+            </button>
+          ))}
+        </div>
+      )}
+      {dialog}
       {question.isError && <Failure problem={question.error} onRetry={() => void question.refetch()} />}
       {question.data && <AnswerForm input={input} question={question.data} alike={alike} onDone={onDone} />}
     </div>
@@ -173,6 +193,48 @@ function approveAll(input: OpenInput, count: number): Act {
   };
 }
 
+/** What may be done about a question beside answering it: who has it in hand, and what is noted. */
+function handling(input: OpenInput, me: string): Act[] {
+  const at = `inputs/${part(input.run)}/${part(input.wait)}`;
+  const what = input.prompt || input.wait;
+  const claim: Act = {
+    title: `Take on: ${what}`,
+    verb: "Take it on",
+    asksReason: false,
+    preview: <p className="hint">It is shown as taken by you, {me}. Nobody else can take it on then, unless it is handed over.</p>,
+    run: () => post(`${at}/claim`),
+  };
+  const assign: Act = {
+    title: `Hand over: ${what}`,
+    verb: "Hand over",
+    reasonLabel: "Comment",
+    form: {
+      schema: {
+        type: "object",
+        properties: {
+          to: { type: "string", title: "To", description: "A name; empty: anybody." },
+          role: { type: "string", title: "Role", description: input.role ? `Empty: ${input.role}, as it is.` : "Empty: any, as it is." },
+        },
+      },
+      initial: {},
+    },
+    run: (comment, value) => {
+      const { to = "", ...role } = filled(value) as { to?: string };
+      return post(`${at}/assign`, { to, ...role, comment });
+    },
+  };
+  const comment: Act = {
+    title: `Comment on: ${what}`,
+    verb: "Note it",
+    short: "Comment",
+    asksReason: false,
+    preview: <p className="hint">It stands in the history of the question, with your name.</p>,
+    form: { schema: { type: "object", required: ["text"], properties: { text: { type: "string", title: "Comment", maxLength: 4_000 } } } },
+    run: (_, value) => post(`${at}/comment`, value),
+  };
+  return input.assignee ? [assign, comment] : [claim, assign, comment];
+}
+
 interface FormProps {
   input: OpenInput;
   question: Question;
@@ -190,6 +252,7 @@ function AnswerForm({ input, question, alike, onDone }: FormProps) {
   const [problem, setProblem] = useState<Problem>();
   const [isSending, setSending] = useState(false);
   const [ask, dialog] = useActs(["runs", "inputs"]);
+  const mayAct = useMay();
   const wrong = faults(made, value);
   const send = async (answer: unknown) => {
     setSending(true);
@@ -213,7 +276,7 @@ function AnswerForm({ input, question, alike, onDone }: FormProps) {
   const isApproval = input.answer === "approval";
   const options = made.kind === "choice" ? made.options : [];
   useKeys({
-    ...(isApproval ? { a: () => void send(true), r: () => document.getElementById("comment")?.focus() } : {}),
+    ...(isApproval && mayAct ? { a: () => void send(true), r: () => document.getElementById("comment")?.focus() } : {}),
     ...Object.fromEntries(options.slice(0, 9).map((option, i) => [String(i + 1), () => setValue(option)])),
   });
   const message = JSON.stringify({ answer: value ?? null, run: input.run, wait: input.wait });
@@ -241,14 +304,17 @@ function AnswerForm({ input, question, alike, onDone }: FormProps) {
           ))}
         </dl>
       )}
-      {!isApproval && <Fields made={made} value={value} onChange={setValue} faults={isTried ? wrong : {}} />}
-      <label className="field" htmlFor="comment">
-        <span className="lbl">
-          Comment <span className="q3">optional</span>
-        </span>
-        <input id="comment" className="input" value={comment} onChange={(event) => setComment(event.target.value)} />
-      </label>
+      {mayAct && !isApproval && <Fields made={made} value={value} onChange={setValue} faults={isTried ? wrong : {}} />}
+      {mayAct && (
+        <label className="field" htmlFor="comment">
+          <span className="lbl">
+            Comment with the answer <span className="q3">optional</span>
+          </span>
+          <input id="comment" className="input" value={comment} onChange={(event) => setComment(event.target.value)} />
+        </label>
+      )}
       {problem && <Failure problem={problem} />}
+      {mayAct && (
       <div className="row">
         {isApproval ? (
           <>
@@ -276,6 +342,7 @@ function AnswerForm({ input, question, alike, onDone }: FormProps) {
           </Copy>
         </span>
       </div>
+      )}
       {question.changes.length > 0 && (
         <section>
           <h3 className="sec__h">History</h3>

@@ -11,6 +11,7 @@ import { useActs } from "../parts/acting";
 import { Ago, Empty, Icon, Sentence, Skeleton, Time, Took } from "../parts/basics";
 import { ActDialog, type Act } from "../parts/dialog";
 import { Table, type Column } from "../parts/table";
+import { useMay } from "../shell/session";
 import { DeadPanel, DeadTable } from "./dead";
 
 export interface StreamSearch {
@@ -181,6 +182,7 @@ function ReadersTable({ readers }: { readers: readonly ReadersShown[] }) {
 }
 
 export function Later() {
+  const mayAct = useMay();
   const queries = useQueryClient();
   const [act, setAct] = useState<Act>();
   const pages = useInfiniteQuery({
@@ -223,7 +225,7 @@ export function Later() {
       head: <span className="vh">Acts</span>,
       width: 104,
       num: true,
-      cell: (each) => (
+      cell: (each) => mayAct && (
         <button
           type="button"
           className="link"

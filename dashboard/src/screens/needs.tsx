@@ -8,6 +8,7 @@ import type { Need } from "../api/models";
 import { useActs } from "../parts/acting";
 import { Sentence, Time, Word } from "../parts/basics";
 import type { Act } from "../parts/dialog";
+import { useMay } from "../shell/session";
 
 type Facts = Record<string, string>;
 
@@ -113,6 +114,7 @@ function placeOf(need: Need): ReactNode {
 
 export function Needs({ needs }: { needs: readonly Need[] }) {
   const [ask, dialog] = useActs(["overview"]);
+  const mayAct = useMay();
   if (needs.length === 0) return null;
   return (
     <section>
@@ -154,7 +156,7 @@ export function Needs({ needs }: { needs: readonly Need[] }) {
                 </td>
                 <td className="num">
                   <span className="acts">
-                    {actsOf(need).map((act) => (
+                    {(mayAct ? actsOf(need) : []).map((act) => (
                       <button key={act.title} type="button" className={act.short === MARK ? "link from-768" : "link"} aria-label={act.title} onClick={() => ask(act)}>
                         {act.short ?? act.verb}…
                       </button>

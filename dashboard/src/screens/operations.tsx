@@ -9,6 +9,7 @@ import { Empty, Icon, Meter, Took, Time } from "../parts/basics";
 import { Table, type Column } from "../parts/table";
 import type { Hue } from "../pure/look";
 import { counted } from "../pure/time";
+import { useMay } from "../shell/session";
 import { Screen } from "./instance";
 import type { IconName } from "../parts/sprite";
 
@@ -27,6 +28,7 @@ function doing(each: OperationState): { what: string; total: string } {
 
 export function Operations() {
   const [ask, dialog] = useActs(["operations"]);
+  const mayAct = useMay();
   const found = useQuery({
     queryKey: ["operations"],
     queryFn: ({ signal }) => get<OperationList>("operations", {}, signal),
@@ -92,7 +94,8 @@ export function Operations() {
       width: 88,
       num: true,
       cell: (each) =>
-        each.status === "running" && (
+        each.status === "running" &&
+        mayAct && (
           <button
             type="button"
             className="link"

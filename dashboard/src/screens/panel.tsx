@@ -12,8 +12,10 @@ import { Json } from "../parts/json";
 import { deeds, deedsOf, type RunDeeds } from "../pure/deeds";
 import { isSettled, look } from "../pure/look";
 import { precise } from "../pure/time";
+import { useMay } from "../shell/session";
 import { Deeds, useChange } from "./review";
 import { Kept } from "./run";
+import { publish } from "./sending";
 
 interface Props {
   run: RunState;
@@ -201,15 +203,16 @@ function WhyNot({ run, step }: { run: RunState; step: StepState }) {
 /** What may be asked of a step as it stands; a held step takes a decision, a failed one of a run that has ended a retry. */
 function Acts({ run, step, onAct }: { run: RunState; step: StepState; onAct: (act: Act) => void }) {
   const command = `stream-durable why ${run.id} ${step.name}`;
+  const mayAct = useMay();
   const change = useChange(run, step);
-  const found = stepActs(run, step);
-  if (change) found.splice(1, 0, change);
+  const found = mayAct ? stepActs(run, step) : [];
+  if (mayAct && change) found.splice(1, 0, change);
   if (found.length === 0) return null;
   return (
     <section className="sec">
       <div className="sec__acts">
         {found.map((act, i) => (
-          <button key={act.verb} type="button" className={`btn ${i === 0 && !act.isRisky ? "btn--main" : act.isRisky ? "btn--risk" : ""}`} onClick={() => onAct(act)}>
+          <button key={act.title} type="button" className={`btn ${i === 0 && !act.isRisky ? "btn--main" : act.isRisky ? "btn--risk" : ""}`} onClick={() => onAct(act)}>
             {act.verb.startsWith("Retry") && <Icon name="retry" />} {act.title}…
           </button>
         ))}
@@ -257,8 +260,17 @@ function stepActs(run: RunState, step: StepState): Act[] {
     value: { label: "Error", isText: true, initial: "" },
     run: (_, error) => post(`${own}/fail`, { error }),
   };
-  if (step.status === "held") return [retry, complete, skip, fail];
-  return isSettled(step.status) ? [] : [complete, skip, fail];
+  const cancel: Act = {
+    title: `Cancel ${name}`,
+    verb: `Cancel ${name}`,
+    isRisky: true,
+    preview: <p className="hint">It ends as cancelled, and so does everything after it. What is under way is told to stop.</p>,
+    run: (reason) => post(`${own}/cancel`, { reason }),
+  };
+  if (step.status === "held") return [retry, complete, skip, fail, cancel];
+  if (isSettled(step.status)) return [];
+  const awaited = step.waits_for.filter((each) => each.kind === "event").map((each) => publish(each.name, each.about));
+  return [...awaited, complete, skip, fail, cancel];
 }
 
 function Attempts(props: { own: readonly AttemptState[]; chosen?: AttemptState; onAttempt: (attempt: number) => void }) {
@@ -366,6 +378,7 @@ export function Level({ level }: { level: string }) {
 
 function Asked({ run, step }: { run: RunState; step: StepState }) {
   const asked = step.asked!;
+  const mayAct = useMay();
   return (
     <section className="sec">
       <h3 className="sec__h">Asked of {asked.role || "anybody"}</h3>
@@ -378,7 +391,7 @@ function Asked({ run, step }: { run: RunState; step: StepState }) {
       {!isSettled(step.status) && (
         <p>
           <Link className="link" to="/inputs" search={{ run: run.id, wait: step.name }}>
-            Answer
+            {mayAct ? "Answer" : "The question"}
           </Link>
         </p>
       )}

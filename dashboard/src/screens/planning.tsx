@@ -3,7 +3,7 @@
 import { patch, part, post, remove } from "../api/client";
 import type { Backfill, ScheduleState as Schedule } from "../api/models";
 import type { Act } from "../parts/dialog";
-import type { Schema } from "../pure/form";
+import { filled, type Schema } from "../pure/form";
 
 const RULE: Record<string, Schema> = {
   cron: { type: "string", title: "Cron", description: "Five fields, such as 0 2 * * *; this or an interval." },
@@ -16,8 +16,8 @@ const RULE: Record<string, Schema> = {
 
 /** What was filled in, as the API takes it: one cron line is a list of one. */
 function body(value: unknown): Record<string, unknown> {
-  const given = Object.entries(value as Record<string, unknown>).filter(([, each]) => each !== "" && each !== null);
-  return Object.fromEntries(given.map(([name, each]) => [name, name === "cron" ? [each] : each]));
+  const { cron, ...given } = filled(value);
+  return cron === undefined ? given : { ...given, cron: [cron] };
 }
 
 export function create(): Act {

@@ -15,17 +15,19 @@ import { useKeys } from "../parts/keys";
 import { isSettled, look, REVIEWABLE } from "../pure/look";
 import { arrange, Course, type LaneStep, type Placed } from "../pure/lanes";
 import { millis } from "../pure/time";
+import { VIEWS, type View } from "../pure/views";
 import { useCommands, type Command } from "../shell/palette";
+import { useMay } from "../shell/session";
+import { StartAgain } from "./again";
 import { DefinitionView } from "./definition";
 import { Family } from "./family";
+import { AskRun } from "./asking";
 import { RunGraph } from "./graph";
 import { StepPanel } from "./panel";
 import { People } from "./review";
+import { signal } from "./sending";
 import { Timeline } from "./timeline";
 import { HistoryView, InAndOut, Logs, StepsTable } from "./views";
-
-export const VIEWS = ["timeline", "graph", "steps", "logs", "history", "family", "definition", "data"] as const;
-export type View = (typeof VIEWS)[number];
 
 export interface RunSearch {
   view?: View;
@@ -91,7 +93,10 @@ export function Run() {
     const next = order[Math.min(order.length - 1, Math.max(0, at + by))];
     if (next) select(next.step.name);
   };
-  const acts = run ? actsOf(run) : {};
+  const mayAct = useMay();
+  const [opened, setOpened] = useState<"ask" | "again">();
+  const acts = run && mayAct ? actsOf(run) : {};
+  const more = run && mayAct ? moreOf(run, setOpened) : [];
   const ask = (name: string) => {
     const found = acts[name];
     if (found) askAct(found);
@@ -108,6 +113,7 @@ export function Run() {
     ...Object.fromEntries(VIEWS.map((each, i) => [String(i + 1), () => go({ view: each })])),
   });
   useCommands([
+    ...more.map(({ title, icon, open }): Command => ({ id: `act ${title}`, group: "This run", title, icon, run: open })),
     ...Object.entries(acts).map(
       ([name, each]): Command => ({ id: `act ${name}`, group: "This run", title: each.title, icon: ICONS[name] ?? "more", run: () => askAct(each) }),
     ),
@@ -141,7 +147,7 @@ export function Run() {
   );
   return (
     <>
-      <Header run={run} acts={acts} onAct={askAct} />
+      <Header run={run} acts={acts} more={more} onAct={askAct} />
       <Tabs run={run} view={view} />
       <div className={`split ${panel ? "" : "split--plain"}`}>
         <div className="pane">
@@ -177,8 +183,23 @@ export function Run() {
         )}
       </div>
       {dialog}
+      {opened === "ask" && <AskRun run={run} onClose={() => setOpened(undefined)} />}
+      {opened === "again" && <StartAgain run={run} onClose={() => setOpened(undefined)} />}
     </>
   );
+}
+
+/** What has a dialog of its own. */
+interface Opens {
+  title: string;
+  short: string;
+  icon: "send" | "play";
+  open: () => void;
+}
+
+function moreOf(run: RunState, open: (what: "ask" | "again") => void): Opens[] {
+  if (isSettled(run.status)) return [{ title: `Start ${run.id} again`, short: "Start again", icon: "play", open: () => open("again") }];
+  return run.answers.length ? [{ title: `Ask ${run.id}`, short: "Ask", icon: "send", open: () => open("ask") }] : [];
 }
 
 function needsReview(run: RunState): boolean {
@@ -278,17 +299,9 @@ function actsOf(run: RunState): Record<string, Act> {
     };
   }
   if (!isOver) {
-    for (const signal of signalsOf(run)) {
-      found[`signal ${signal}`] = {
-        title: `Send signal ${signal}`,
-        verb: "Send it",
-        short: `Signal ${signal}`,
-        asksReason: false,
-        preview: <p className="hint">The run takes it where it waits for {signal}, or keeps it until it does.</p>,
-        value: { label: "Data, as JSON", initial: "null" },
-        run: (_, data) => post(`runs/${part(run.id)}/signals/${part(signal)}`, { data }),
-      };
-    }
+    const awaited = signalsOf(run);
+    for (const name of awaited) found[`signal ${name}`] = signal(run.id, name);
+    found.signal = { ...signal(run.id), short: awaited.length ? "Other signal" : "Signal" };
     found.cancel = {
       title: `Cancel ${run.id}`,
       verb: "Cancel the run",
@@ -345,7 +358,10 @@ function Names({ steps }: { steps: readonly StepState[] }) {
   );
 }
 
-function Header({ run, acts, onAct }: { run: RunState; acts: Record<string, Act>; onAct: (act: Act) => void }) {
+function Header(props: { run: RunState; acts: Record<string, Act>; more: readonly Opens[]; onAct: (act: Act) => void }) {
+  const { run, acts, more, onAct } = props;
+  const buttons = Object.entries(acts);
+  const risky = buttons.filter(([, act]) => act.isRisky);
   const isQuiet = run.status === "completed";
   const explained = useQuery({ ...why(run.id), enabled: !isQuiet });
   const word = explained.data?.word ?? run.word;
@@ -360,9 +376,22 @@ function Header({ run, acts, onAct }: { run: RunState; acts: Record<string, Act>
         <Copy text={run.id} label="Copy run id" />
         <State status={run.status} word={word} chip />
         <div className="right row">
-          {Object.entries(acts).map(([name, act]) => (
-            <button key={name} type="button" className={`btn ${act.isRisky ? "btn--risk" : ""}`} onClick={() => onAct(act)}>
-              {!act.isRisky && ICONS[name] && <Icon name={ICONS[name]} />}
+          {buttons
+            .filter(([, act]) => !act.isRisky)
+            .map(([name, act]) => (
+              <button key={name} type="button" className="btn" onClick={() => onAct(act)}>
+                {ICONS[name] && <Icon name={ICONS[name]} />}
+                {act.short ?? act.verb}…
+              </button>
+            ))}
+          {more.map(({ title, short, icon, open }) => (
+            <button key={title} type="button" className="btn" onClick={open}>
+              <Icon name={icon} />
+              {short}…
+            </button>
+          ))}
+          {risky.map(([name, act]) => (
+            <button key={name} type="button" className="btn btn--risk" onClick={() => onAct(act)}>
               {act.short ?? act.verb}…
             </button>
           ))}

@@ -15,6 +15,7 @@ import { look, RUN_STATUSES } from "../pure/look";
 import { Place } from "../pure/place";
 import { counted } from "../pure/time";
 import { useCommands } from "../shell/palette";
+import { useMay } from "../shell/session";
 import { Bulk } from "./bulk";
 import { Views } from "./saved";
 import { StartDialog } from "./start";
@@ -51,6 +52,7 @@ export function Runs() {
   const [marked, setMarked] = useState<ReadonlySet<string>>(new Set());
   const [areFacetsOpen, setFacets] = useState(false);
   const [isStarting, setStarting] = useState(false);
+  const mayAct = useMay();
   useEffect(() => setMarked(new Set()), [search]);
   const open = (run: RunEntry) => void navigate({ to: "/runs/$id", params: { id: run.id }, search: {} });
   const move = (by: number) => {
@@ -75,7 +77,7 @@ export function Runs() {
     f: () => setFacets(!areFacetsOpen),
   });
   useCommands([
-    { id: "start", group: "Do", title: "Start a run…", icon: "plus", run: () => setStarting(true) },
+    ...(mayAct ? [{ id: "start", group: "Do", title: "Start a run…", icon: "plus", run: () => setStarting(true) } as const] : []),
     { id: "failed", group: "Views", title: "Runs that failed", icon: "bookmark", run: () => change({ failed: true }) },
   ]);
 
@@ -179,9 +181,11 @@ export function Runs() {
             options={[...SINCE.map((each) => [each, each] as const), ["", "All"] as const]}
             onChange={(since) => change(changed(search, "since", since || undefined))}
           />
-          <button type="button" className="btn btn--main" onClick={() => setStarting(true)}>
-            <Icon name="plus" /> Start a run
-          </button>
+          {mayAct && (
+            <button type="button" className="btn btn--main" onClick={() => setStarting(true)}>
+              <Icon name="plus" /> Start a run
+            </button>
+          )}
         </div>
       </div>
       <Views search={search} onChange={change} />
@@ -196,7 +200,7 @@ export function Runs() {
           ) : pages.isPending ? (
             <Skeleton rows={12} />
           ) : rows.length === 0 ? (
-            <Nothing search={search} onChange={change} onStart={() => setStarting(true)} />
+            <Nothing search={search} onChange={change} onStart={mayAct ? () => setStarting(true) : undefined} />
           ) : (
             <Table
               label="Runs"
@@ -331,16 +335,18 @@ function Facets(props: {
   );
 }
 
-function Nothing(props: { search: RunsSearch; onChange: (next: RunsSearch) => void; onStart: () => void }) {
+function Nothing(props: { search: RunsSearch; onChange: (next: RunsSearch) => void; onStart?: () => void }) {
   const shown = tokens(props.search);
   if (shown.length === 0) {
     return (
       <Empty title="Nothing yet">
         <p>No run has been started. Start one here, or with the command:</p>
         <pre className="code">stream-durable runs start WORKFLOW --input {"'{}'"}</pre>
-        <button type="button" className="btn btn--small" onClick={props.onStart}>
-          Start a run
-        </button>
+        {props.onStart && (
+          <button type="button" className="btn btn--small" onClick={props.onStart}>
+            Start a run
+          </button>
+        )}
       </Empty>
     );
   }

@@ -13,6 +13,7 @@ import { Json } from "../parts/json";
 import { useKeys } from "../parts/keys";
 import { Table, type Column } from "../parts/table";
 import { look } from "../pure/look";
+import { Doers, useMay } from "../shell/session";
 import { backfill, change, create, forget, reset } from "./planning";
 
 export interface SchedulesSearch {
@@ -23,6 +24,7 @@ export function Schedules() {
   const { name } = useSearch({ from: "/schedules" });
   const navigate = useNavigate({ from: "/schedules" });
   const [ask, dialog] = useActs(["runs", "schedules"]);
+  const mayAct = useMay();
   const found = useQuery({
     queryKey: ["runs", "schedules"],
     queryFn: ({ signal }) => get<ScheduleList>("schedules", {}, signal),
@@ -46,7 +48,7 @@ export function Schedules() {
       key: "on",
       head: "On",
       width: 72,
-      cell: (each) => <Switch on={each.is_on} label={`${each.name} is on`} onChange={() => ask(turn(each))} />,
+      cell: (each) => <Switch on={each.is_on} label={`${each.name} is on`} disabled={!mayAct} onChange={() => ask(turn(each))} />,
     },
     {
       key: "name",
@@ -106,9 +108,11 @@ export function Schedules() {
           </span>
         )}
         <div className="right row">
-          <button type="button" className="btn btn--main" onClick={() => ask(create())}>
-            <Icon name="plus" /> Create a schedule
-          </button>
+          <Doers>
+            <button type="button" className="btn btn--main" onClick={() => ask(create())}>
+              <Icon name="plus" /> Create a schedule
+            </button>
+          </Doers>
         </div>
       </div>
       <div className={`split ${name ? "" : "split--plain"}`}>
@@ -148,6 +152,7 @@ export function Schedules() {
 }
 
 function Panel(props: { name: string; onClose: () => void; onAct: (act: Act) => void; turn: (each: Schedule) => Act }) {
+  const mayAct = useMay();
   const found = useQuery({
     queryKey: ["runs", "schedules", props.name],
     queryFn: ({ signal }) => get<Schedule>(`schedules/${part(props.name)}`, {}, signal),
@@ -159,7 +164,7 @@ function Panel(props: { name: string; onClose: () => void; onAct: (act: Act) => 
         <div className="row">
           <h2 className="mono cut">{props.name}</h2>
           <div className="right row">
-            {each && (
+            {each && mayAct && (
               <button
                 type="button"
                 className="btn"
@@ -192,9 +197,11 @@ function Panel(props: { name: string; onClose: () => void; onAct: (act: Act) => 
                 icon={each.off_by === "failures" ? "s-failed" : "s-paused"}
                 word={each.off_by === "failures" ? "Needs review" : "Blocked"}
                 act={
-                  <button type="button" className="btn btn--small" onClick={() => props.onAct(props.turn(each))}>
-                    Switch on…
-                  </button>
+                  mayAct && (
+                    <button type="button" className="btn btn--small" onClick={() => props.onAct(props.turn(each))}>
+                      Switch on…
+                    </button>
+                  )
                 }
               >
                 switched off <Time at={each.off_since} /> by {each.off_cause || each.off_by}. {each.reason}
@@ -269,7 +276,8 @@ function Panel(props: { name: string; onClose: () => void; onAct: (act: Act) => 
               <dd>{each.missed}</dd>
             </dl>
           </section>
-          <section className="sec">
+          <Doers>
+            <section className="sec">
             <div className="sec__acts">
               <button type="button" className="btn" onClick={() => props.onAct(change(each))}>
                 Change…
@@ -286,7 +294,8 @@ function Panel(props: { name: string; onClose: () => void; onAct: (act: Act) => 
                 Delete…
               </button>
             </div>
-          </section>
+            </section>
+          </Doers>
           {each.input !== null && (
             <section className="sec">
               <h3 className="sec__h">Input</h3>

@@ -8,7 +8,8 @@ import type { SettingRows } from "../api/models";
 import { Seg, Switch } from "../parts/basics";
 import { areKeysOff, setKeysOff } from "../parts/keys";
 import { setTheme, theme } from "../parts/theme";
-import { SignOut, useMe } from "../shell/session";
+import { SignOut, useMay } from "../shell/session";
+import { Tokens } from "./tokens";
 
 export function Settings() {
   const [chosen, choose] = useState(theme);
@@ -53,6 +54,7 @@ export function Settings() {
           <h2 className="sec__h">You</h2>
           <SignOut />
         </section>
+        <Tokens />
         <OfServer />
       </div>
     </div>
@@ -61,12 +63,12 @@ export function Settings() {
 
 /** The effective settings of the API's process, for administrators. */
 function OfServer() {
-  const me = useMe();
+  const isAdmin = useMay("admin");
   const [text, setText] = useState("");
   const rows = useQuery({
     queryKey: ["settings"],
     queryFn: ({ signal }) => get<SettingRows>("settings", {}, signal),
-    enabled: me.data?.role === "admin",
+    enabled: isAdmin,
     refetchInterval: false,
   });
   if (!rows.data) return null;

@@ -12,6 +12,8 @@ import { Empty, Icon, Skeleton, Switch, Tag, Time, Why } from "../parts/basics";
 import type { Act } from "../parts/dialog";
 import { Json } from "../parts/json";
 import { Table, type Column } from "../parts/table";
+import { Doers, useMay } from "../shell/session";
+import { publish } from "./sending";
 
 export interface TriggersSearch {
   trigger?: string;
@@ -82,6 +84,7 @@ export function Triggers() {
   const search = useSearch({ from: "/triggers" });
   const navigate = useNavigate({ from: "/triggers" });
   const [ask, dialog] = useActs(["runs", "triggers"]);
+  const mayAct = useMay();
   const triggers = useQuery({
     queryKey: ["runs", "triggers"],
     queryFn: ({ signal }) => get<TriggerList>("triggers", {}, signal),
@@ -103,6 +106,13 @@ export function Triggers() {
           <span className="count">
             {triggers.data.triggers.length} on events, {bindings.data.bindings.length} on topics
           </span>
+        )}
+        {mayAct && (
+          <div className="right row">
+            <button type="button" className="btn btn--main" onClick={() => ask(publish())}>
+              <Icon name="send" /> Publish an event…
+            </button>
+          </div>
         )}
       </div>
       {problem ? (
@@ -144,13 +154,14 @@ interface TableOf<T> {
 }
 
 function TriggerTable({ rows, selected, onAct, onOpen }: TableOf<TriggerState>) {
+  const mayAct = useMay();
   if (rows.length === 0) return <p className="q2">No workflow is started by an event: app.on(event, start=workflow) declares it.</p>;
   const columns: Column<TriggerState>[] = [
     {
       key: "on",
       head: "On",
       width: 72,
-      cell: (each) => <Switch on={each.is_on} label={`Trigger ${each.name} is on`} onChange={() => onAct(turn("trigger", each))} />,
+      cell: (each) => <Switch on={each.is_on} label={`Trigger ${each.name} is on`} disabled={!mayAct} onChange={() => onAct(turn("trigger", each))} />,
     },
     {
       key: "name",
@@ -170,13 +181,14 @@ function TriggerTable({ rows, selected, onAct, onOpen }: TableOf<TriggerState>) 
 }
 
 function BindingTable({ rows, selected, onAct, onOpen }: TableOf<Binding>) {
+  const mayAct = useMay();
   if (rows.length === 0) return <p className="q2">No topic of others is read: app.on(app.topic(name), …) declares it.</p>;
   const columns: Column<Binding>[] = [
     {
       key: "on",
       head: "On",
       width: 72,
-      cell: (each) => <Switch on={each.is_on} label={`Binding ${each.name} is on`} onChange={() => onAct(turn("binding", each))} />,
+      cell: (each) => <Switch on={each.is_on} label={`Binding ${each.name} is on`} disabled={!mayAct} onChange={() => onAct(turn("binding", each))} />,
     },
     {
       key: "name",
@@ -232,9 +244,11 @@ function Side(props: { title: string; each: { is_on: boolean; off_by: string; of
         <div className="row">
           <h2 className="mono cut">{props.title}</h2>
           <div className="right row">
-            <button type="button" className="btn" onClick={() => props.onAct(act)}>
-              <Icon name={each.is_on ? "pause" : "play"} /> {act.verb}…
-            </button>
+            <Doers>
+              <button type="button" className="btn" onClick={() => props.onAct(act)}>
+                <Icon name={each.is_on ? "pause" : "play"} /> {act.verb}…
+              </button>
+            </Doers>
             <button type="button" className="btn btn--quiet btn--icon" aria-label="Close panel" onClick={props.onClose}>
               <Icon name="x" />
             </button>
@@ -257,6 +271,7 @@ function Side(props: { title: string; each: { is_on: boolean; off_by: string; of
 }
 
 function TriggerPanel({ each, onAct, onClose }: { each: TriggerState; onAct: Ask; onClose: () => void }) {
+  const mayAct = useMay();
   return (
     <Side title={each.name} each={each} act={turn("trigger", each)} onAct={onAct} onClose={onClose}>
       <section className="sec">
@@ -273,11 +288,18 @@ function TriggerPanel({ each, onAct, onClose }: { each: TriggerState; onAct: Ask
           <dd className="mono">{each.id}</dd>
         </dl>
       </section>
-      <section className="sec">
-        <button type="button" className="btn" onClick={() => onAct(replay("trigger", each.name))}>
-          <Icon name="retry" /> Replay…
-        </button>
-      </section>
+      {mayAct && (
+        <section className="sec">
+          <div className="sec__acts">
+            <button type="button" className="btn" onClick={() => onAct(publish(each.event))}>
+              <Icon name="send" /> Publish {each.event}…
+            </button>
+            <button type="button" className="btn" onClick={() => onAct(replay("trigger", each.name))}>
+              <Icon name="retry" /> Replay…
+            </button>
+          </div>
+        </section>
+      )}
       <section className="sec">
         <h3 className="sec__h">Input</h3>
         <Json value={each.input} label={`input of ${each.name}`} />
@@ -297,14 +319,17 @@ function Forget({ kind, name, onAct }: { kind: "trigger" | "binding"; name: stri
   return (
     <section className="sec">
       <p className="hint">No code declares it any more.</p>
-      <button type="button" className="btn btn--risk" onClick={() => onAct(forget(kind, name))}>
-        Delete…
-      </button>
+      <Doers>
+        <button type="button" className="btn btn--risk" onClick={() => onAct(forget(kind, name))}>
+          Delete…
+        </button>
+      </Doers>
     </section>
   );
 }
 
 function BindingPanel({ each, onAct, onClose }: { each: Binding; onAct: Ask; onClose: () => void }) {
+  const mayAct = useMay();
   return (
     <Side title={each.name} each={each} act={turn("binding", each)} onAct={onAct} onClose={onClose}>
       {(each.stopped || each.trouble) && (
@@ -314,6 +339,7 @@ function BindingPanel({ each, onAct, onClose }: { each: Binding; onAct: Ask; onC
           </Why>
           {each.partitions.map(
             ({ partition, position, stopped }) =>
+              mayAct &&
               stopped &&
               position !== null && (
                 <button key={partition} type="button" className="btn" onClick={() => onAct(skip(each.name, partition, position))}>
@@ -339,11 +365,13 @@ function BindingPanel({ each, onAct, onClose }: { each: Binding; onAct: Ask; onC
           </dd>
         </dl>
       </section>
-      <section className="sec">
-        <button type="button" className="btn" onClick={() => onAct(replay("binding", each.name))}>
-          <Icon name="retry" /> Replay…
-        </button>
-      </section>
+      {mayAct && (
+        <section className="sec">
+          <button type="button" className="btn" onClick={() => onAct(replay("binding", each.name))}>
+            <Icon name="retry" /> Replay…
+          </button>
+        </section>
+      )}
       <section className="sec">
         <h3 className="sec__h">Partitions</h3>
         <table className="tbl tbl--inset">

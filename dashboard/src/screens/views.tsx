@@ -13,6 +13,7 @@ import { useFound } from "../parts/slices";
 import { Table, type Column } from "../parts/table";
 import { beginning } from "../pure/lines";
 import { precise } from "../pure/time";
+import { OutputsSoFar, ReadValue } from "./early";
 import { Level } from "./panel";
 
 export function StepsTable(props: { run: RunState; selected?: string; onSelect: (name: string) => void }) {
@@ -209,6 +210,8 @@ export function InAndOut({ run }: { run: RunState }) {
             <Json value={value} label={name.toLowerCase()} />
           </section>
         ))}
+        <OutputsSoFar run={run} />
+        <ReadValue run={run} />
       </div>
     </div>
   );

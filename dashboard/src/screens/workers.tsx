@@ -9,6 +9,7 @@ import { useActs } from "../parts/acting";
 import { Ago, Empty, Icon, Skeleton, Tag, Time } from "../parts/basics";
 import type { Act } from "../parts/dialog";
 import { Table, type Column } from "../parts/table";
+import { Doers } from "../shell/session";
 
 export function Workers() {
   const [ask, dialog] = useActs(["runs", "queues"]);
@@ -143,7 +144,8 @@ function QueueTable({ rows, onAct }: { rows: readonly QueueState[]; onAct: (act:
       width: 152,
       num: true,
       cell: (queue) => (
-        <span className="acts">
+        <Doers>
+          <span className="acts">
           {!queue.paused && (
             <button type="button" className="link" aria-label={drain(queue).title} onClick={() => onAct(drain(queue))}>
               Drain…
@@ -152,7 +154,8 @@ function QueueTable({ rows, onAct }: { rows: readonly QueueState[]; onAct: (act:
           <button type="button" className="link" aria-label={turn(queue).title} onClick={() => onAct(turn(queue))}>
             {turn(queue).verb}…
           </button>
-        </span>
+          </span>
+        </Doers>
       ),
     },
   ];

@@ -9,6 +9,7 @@ import { Failure } from "../api/problem";
 import { Empty, Skeleton, Time } from "../parts/basics";
 import { Json } from "../parts/json";
 import { Table, type Column } from "../parts/table";
+import { Doers } from "../shell/session";
 import { StartForm } from "./start";
 
 export function Workflows() {
@@ -96,10 +97,12 @@ export function Workflow() {
           </div>
         </div>
         <div className="io">
-          <section>
-            <h2 className="sec__h">Start a run</h2>
-            <StartForm workflow={name} />
-          </section>
+          <Doers>
+            <section>
+              <h2 className="sec__h">Start a run</h2>
+              <StartForm workflow={name} />
+            </section>
+          </Doers>
           <section>
             <h2 className="sec__h">Versions</h2>
             <table className="tbl">

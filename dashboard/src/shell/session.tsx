@@ -1,7 +1,7 @@
 /** Who is here: nobody needs to sign in on the machine itself; elsewhere a token does, kept out of reach of scripts. */
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { useState, type ReactNode } from "react";
 
 import { get, post, remove } from "../api/client";
 import type { Me } from "../api/models";
@@ -14,6 +14,20 @@ export function useMe() {
     staleTime: Infinity,
     refetchInterval: false,
   });
+}
+
+/** From the one that may do least. */
+const ROLES: readonly Me["role"][] = ["viewer", "operator", "admin"];
+
+/** Whether the caller has a role, or one above it; nobody is known to before the server has said so. */
+export function useMay(role: Me["role"] = "operator"): boolean {
+  const me = useMe();
+  return me.data !== undefined && ROLES.indexOf(me.data.role) >= ROLES.indexOf(role);
+}
+
+/** What only those see who may do it. */
+export function Doers({ role, children }: { role?: Me["role"]; children: ReactNode }) {
+  return useMay(role) ? children : null;
 }
 
 export function isSignedOut(error: Error | null): boolean {
@@ -61,6 +75,7 @@ export function SignIn() {
 export function SignOut() {
   const me = useMe();
   const queries = useQueryClient();
+  const [problem, setProblem] = useState<Problem>();
   if (!me.data) return null;
   return (
     <dl className="kv kv--wide">
@@ -75,9 +90,10 @@ export function SignOut() {
         <>
           <dt>Session</dt>
           <dd>
-            <button type="button" className="btn" onClick={() => void remove("session").then(() => queries.resetQueries())}>
+            <button type="button" className="btn" onClick={() => void remove("session").then(() => queries.resetQueries(), setProblem)}>
               Sign out
             </button>
+            {problem && <Failure problem={problem} />}
           </dd>
         </>
       )}

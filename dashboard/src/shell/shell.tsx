@@ -16,7 +16,7 @@ import { isSignedOut, SignIn, useMe } from "./session";
 import { Palette, useCommands, type Command } from "./palette";
 
 interface Place {
-  to: "/" | "/runs" | "/inputs" | "/workflows" | "/schedules" | "/triggers" | "/operations" | "/stream" | "/gates" | "/admissions" | "/workers" | "/later" | "/settings";
+  to: "/" | "/runs" | "/inputs" | "/workflows" | "/schedules" | "/triggers" | "/operations" | "/stream" | "/gates" | "/admissions" | "/workers" | "/later" | "/doctor" | "/settings";
   title: string;
   icon: IconName;
   key: string;
@@ -34,7 +34,8 @@ const PLACES: readonly Place[] = [
   { to: "/admissions", title: "Admissions", icon: "fit", key: "g a" },
   { to: "/workers", title: "Workers", icon: "workers", key: "g k" },
   { to: "/later", title: "Later", icon: "k-sleep", key: "g l" },
-  { to: "/operations", title: "Operations", icon: "wrench", key: "g p" },
+  { to: "/operations", title: "Operations", icon: "updown", key: "g p" },
+  { to: "/doctor", title: "Doctor", icon: "wrench", key: "g d" },
 ];
 const SETTINGS: Place = { to: "/settings", title: "Settings", icon: "settings", key: "g ," };
 const NEXT: Record<Theme, Theme> = { system: "dark", dark: "light", light: "system" };
