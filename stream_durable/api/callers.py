@@ -18,7 +18,7 @@ ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "admin")
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Paths of which nothing is for others, whatever the method.
 ADMINS: Final = ("/api/v1/tokens", "/api/v1/settings", "/api/v1/doctor/repair")
-#: Where whoever is signed in signs out, or in as somebody else.
+#: Where a caller signs in and out.
 SESSION: Final = "/api/v1/session"
 #: Paths of which nothing is for viewers.
 OPERATORS: Final = ("/api/v1/doctor",)

@@ -1,18 +1,25 @@
-"""Commits of a group's offsets, one under way at a time, without blocking the reading thread."""
+"""Offsets of a group: commits, one under way at a time, and questions for them, all waiting ones at once."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from stream_durable.kafka.config import transient
+from stream_durable.kafka.orders import Orders
+from stream_durable.kafka.threads import answer, fail
+from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import KAFKA_REPORTED, logger
 
 _log = logger(__name__)
 
 Done = Callable[[bool], None]
+#: An offset, None if there is none, and the metadata.
+Mark = tuple[int | None, str | None]
 
 
 class Commit(Protocol):
@@ -80,3 +87,53 @@ class Commits:
             self._under_way = asked.done
         else:
             self._call(asked.done, stored)
+
+
+class Committed:
+    """Asks for committed offsets on the thread owning the consumer: once for all partitions that wait.
+
+    Without a coordinator a question takes its whole time, in which the thread polls nothing.
+    """
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topic: str,
+        orders: Orders,
+        ask: Callable[[list[TopicPartition]], list[TopicPartition]],
+        call: Callable[..., None],
+    ) -> None:
+        """Ask nothing yet; `ask` blocks, and `call` calls a function on the loop."""
+        self._settings = settings
+        self._topic = topic
+        self._orders = orders
+        self._ask = ask
+        self._call = call
+        self._waiting: deque[tuple[int, asyncio.Future[Mark]]] = deque()
+
+    async def of(self, partition: int) -> Mark:
+        """Return the committed offset and metadata of a partition; raise `TransientError`."""
+        waited: asyncio.Future[Mark] = asyncio.get_running_loop().create_future()
+        self._waiting.append((partition, waited))
+        self._orders.add(self._answer_all)
+        return await waited
+
+    def _answer_all(self) -> None:
+        asked: list[tuple[int, asyncio.Future[Mark]]] = []
+        while self._waiting:
+            asked.append(self._waiting.popleft())
+        if not asked:
+            return
+        try:
+            found = self._ask([TopicPartition(self._topic, partition) for partition, _ in asked])
+        except KafkaException as error:
+            for _, waited in asked:
+                self._call(fail, waited, transient(error, self._settings))
+            return
+        marks = {part.partition: part for part in found}
+        for partition, waited in asked:
+            mark = marks[partition]
+            if mark.error is not None:
+                self._call(fail, waited, transient(mark.error, self._settings))
+            else:
+                self._call(answer, waited, (mark.offset if mark.offset >= 0 else None, mark.metadata))

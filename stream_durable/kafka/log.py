@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from stream_durable.kafka.arrivals import Arrivals, Held, record_of
 from stream_durable.kafka.bounds import Bounds
-from stream_durable.kafka.commits import Commits
+from stream_durable.kafka.commits import Commits, Committed
 from stream_durable.kafka.config import CALL_SECONDS, config, heard, transient
 from stream_durable.kafka.joining import Joining
 from stream_durable.kafka.lives import Life
@@ -89,6 +89,7 @@ class GroupLog:
         self._fetching: set[int] = set()
         self._paused: set[int] = set()
         self._orders = Orders(settings, self._call)
+        self._committed = Committed(settings, topic, self._orders, self._ask_committed, self._call)
         self._arrivals = Arrivals(records_max)
         self._held = Held()
         #: Set by the loop when it has dealt with the revocation that it was told of last.
@@ -194,13 +195,10 @@ class GroupLog:
 
     async def committed(self, partition: int) -> tuple[int | None, str | None]:
         """Return the committed offset and metadata of a partition."""
-        found = await self._orders.outcome(
-            lambda: self._consumer.committed([TopicPartition(self._topic, partition)], timeout=CALL_SECONDS)
-        )
-        mark = found[0]
-        if mark.error is not None:
-            raise transient(mark.error, self._settings)
-        return (mark.offset if mark.offset >= 0 else None), mark.metadata
+        return await self._committed.of(partition)
+
+    def _ask_committed(self, parts: list[TopicPartition]) -> list[TopicPartition]:
+        return self._consumer.committed(parts, timeout=CALL_SECONDS)
 
     async def bounds(self, partition: int) -> LogBounds:
         """Return the log's identity and bounds."""
