@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError
 from waiting import eventually
 
+from stream_durable.client.edge import Edge
 from stream_durable.core.errors import TransientError
 from stream_durable.kafka.config import transient
 from stream_durable.kafka.log import GroupLog
@@ -54,6 +57,22 @@ async def test_clients_write_nothing_by_themselves(
     await asyncio.gather(publishing, log.close(), return_exceptions=True)
 
     assert capfd.readouterr().err == ""
+
+
+async def test_what_was_not_acknowledged_may_still_happen_and_the_error_says_so(
+    nobody: KafkaSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    publisher = KafkaPublisher(nobody, "sd", client="client")
+    ports: Any = SimpleNamespace(publisher=publisher, blobs=None, where="here")
+
+    with pytest.raises(TransientError, match=r"could not publish it within 0\.1 s; .*under the same id"):
+        await Edge(ports, patience_seconds=0.1).put([Outgoing("inbox", None, b"k", b"v")], "publish it")
+    await publisher.close()
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+    # What is abandoned at the close is no news.
+    assert "Purged" not in caplog.text
 
 
 async def test_a_hasty_reading_ends_where_nobody_answers(
