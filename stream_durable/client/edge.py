@@ -86,21 +86,22 @@ class Edge:
         self, call: Callable[[], Awaitable[_Answer]], doing: str, *, silence: str = "there was no answer"
     ) -> _Answer:
         """Call until success or the end of patience; then raise the last error, or what a silence means."""
-        cause: TransientError | None = None
+        # The words alone: the error leads to the frames of its way here, and to all that they hold.
+        cause = ""
 
         async def attempt() -> _Answer:
             nonlocal cause
             try:
                 return await call()
             except TransientError as error:
-                cause = error
+                cause = str(error)
                 raise
 
         try:
             async with asyncio.timeout(self.patience_seconds):
                 return await retry_transient(attempt, doing)
         except TimeoutError:
-            why = f"the last answer was: {cause}" if cause is not None else silence
+            why = f"the last answer was: {cause}" if cause else silence
             raise TransientError(
                 f"could not {doing} within {self.patience_seconds:g} s; {why}. "
                 f"The address is {self.ports.where}: try again later, or correct the address in the settings"
