@@ -117,6 +117,7 @@ class Sender:
         self._told: deque[tuple[Delivery, int, Any]] = deque()
         self._is_called = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_stopped = False
 
     def send(
         self, messages: Messages, done: Callable[[list[Refusal]], None], instead: Instead | None = None
@@ -267,7 +268,8 @@ class Sender:
 
     def _hold(self, lane: Lane, until: Any) -> None:
         """Stop a lane until this is over."""
-        if lane.is_held:
+        if lane.is_held or self._is_stopped:
+            lane.is_held = True
             until.close()
             return
         lane.is_held = True
@@ -359,7 +361,8 @@ class Sender:
             self.has_lanes = bool(self._lanes)
 
     def stop(self) -> None:
-        """Try nothing again."""
+        """Try nothing again, and say nothing of what is abandoned."""
+        self._is_stopped = True
         for task in self._tasks:
             task.cancel()
 

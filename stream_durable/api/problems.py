@@ -113,7 +113,8 @@ def of(error: StreamDurableError) -> Response:
     if isinstance(error, RejectedError):
         return problem(_status_of(error.code), error.code, str(error))
     if isinstance(error, TransientError):
-        return problem(HTTPStatus.SERVICE_UNAVAILABLE, error.code, str(error), retry_after="5")
+        status, text = HTTPStatus.SERVICE_UNAVAILABLE, str(error)
+        return _problem(status, error.code, text, _of_a_moment(text, _otherwise(status)), retry_after="5")
     _log.error(API_FAILED, reason=str(error), exc_info=error)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, error.code, "an invariant does not hold")
 
@@ -176,6 +177,12 @@ def _divided(code: str, text: str, otherwise: str) -> tuple[str, str]:
         return text, otherwise
     cause, colon, remedy = text.rpartition(": ")
     return (cause, remedy) if colon and " " in remedy else (text, otherwise)
+
+
+def _of_a_moment(text: str, otherwise: str) -> tuple[str, str]:
+    """Return cause and remedy of what may pass: most such texts end with what a driver says."""
+    cause, _, remedy = text.rpartition(": ")
+    return (cause, remedy) if remedy.startswith("try again") else (text, otherwise)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

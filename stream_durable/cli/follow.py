@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -17,6 +18,7 @@ from stream_durable.core.names import MEMBERS_MAX, group_of
 from stream_durable.core.run.entering import taker_of
 from stream_durable.core.run.rows import thaw_requests
 from stream_durable.core.status import FAILED, MERGED, RUN_ENDED
+from stream_durable.retrying import retry_transient
 
 if TYPE_CHECKING:
     from stream_durable.core.run.rows import RunRow, StepRow
@@ -46,12 +48,13 @@ class Change(NamedTuple):
 async def changes(views: Views, run_id: str) -> AsyncIterator[tuple[StoredRun, list[Change]]]:
     """Yield what has changed whenever something has, the last time with the end of the run.
 
-    After a merge this goes on with the run that took it in, from its start.
+    After a merge this goes on with the run that took it in, from its start. A database that is away is waited
+    for, since the run goes on without us; the log gets a line.
     """
     seen: dict[str, tuple[object, ...]] = {}
     looks = 0
     while True:
-        stored = await views.run_with_steps(run_id)
+        stored = await retry_transient(partial(views.run_with_steps, run_id), f"follow run {run_id!r}")
         if stored is not None:
             found = list(_changes(stored, seen))
             if found:

@@ -38,7 +38,10 @@ _Answer = TypeVar("_Answer")
 #: How long a call waits for Kafka, Postgres or a reconciler to answer. Longer than a failover takes.
 PATIENCE_SECONDS: Final = 30.0
 
-
+#: What nobody has acknowledged stays with Kafka's client, which sends it when it can.
+_SENT: Final = (
+    "it was not acknowledged, and may still happen: under the same id it happens once, however often sent"
+)
 #: A time so late that no event was published since.
 _NEVER: Final = 1 << 50
 
@@ -79,23 +82,26 @@ class Edge:
         self.values = Values()
         self._payloads = Payloads(ports.blobs)
 
-    async def ask(self, call: Callable[[], Awaitable[_Answer]], doing: str) -> _Answer:
-        """Call until success or the end of patience; then raise the last error."""
-        cause: TransientError | None = None
+    async def ask(
+        self, call: Callable[[], Awaitable[_Answer]], doing: str, *, silence: str = "there was no answer"
+    ) -> _Answer:
+        """Call until success or the end of patience; then raise the last error, or what a silence means."""
+        # The words alone: the error leads to the frames of its way here, and to all that they hold.
+        cause = ""
 
         async def attempt() -> _Answer:
             nonlocal cause
             try:
                 return await call()
             except TransientError as error:
-                cause = error
+                cause = str(error)
                 raise
 
         try:
             async with asyncio.timeout(self.patience_seconds):
                 return await retry_transient(attempt, doing)
         except TimeoutError:
-            why = f"the last answer was: {cause}" if cause is not None else "there was no answer"
+            why = f"the last answer was: {cause}" if cause else silence
             raise TransientError(
                 f"could not {doing} within {self.patience_seconds:g} s; {why}. "
                 f"The address is {self.ports.where}: try again later, or correct the address in the settings"
@@ -121,7 +127,7 @@ class Edge:
 
     async def put(self, records: Sequence[Outgoing], doing: str) -> None:
         """Publish records of one topic and wait until they are acknowledged."""
-        await self.ask(lambda: self._publish(records), doing)
+        await self.ask(lambda: self._publish(records), doing, silence=_SENT)
 
     async def _publish(self, records: Sequence[Outgoing]) -> None:
         """Publish; raise why a message is refused, or what has to be there first."""

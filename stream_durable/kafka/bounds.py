@@ -9,6 +9,7 @@ from typing import Any
 from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from stream_durable.kafka.answers import answer_of
 from stream_durable.kafka.config import CALL_SECONDS, away, config, transient
 from stream_durable.kafka.leaders import ask_leaders
 from stream_durable.kafka.lives import Kept
@@ -38,9 +39,6 @@ class Bounds:
         except KafkaException as error:
             self._admin.blame(error)
             raise transient(error, self._settings) from error
-        except TimeoutError as error:
-            self._admin.blame(None)
-            raise away(self._settings) from error
 
     def close(self) -> None:
         """Let go of the client."""
@@ -73,7 +71,7 @@ def offsets_of(admin: AdminClient, asked: Mapping[TopicPartition, OffsetSpec]) -
 def _answers(admin: AdminClient, asked: Mapping[TopicPartition, OffsetSpec]) -> dict[TopicPartition, int]:
     with _asking:
         answers = admin.list_offsets(dict(asked), request_timeout=CALL_SECONDS)
-    return {part: answer.result(CALL_SECONDS).offset for part, answer in answers.items()}
+    return {part: answer_of(answer).offset for part, answer in answers.items()}
 
 
 def _topic_id(admin: AdminClient, topic: str) -> str:
@@ -83,4 +81,4 @@ def _topic_id(admin: AdminClient, topic: str) -> str:
         # It answers no administrator, but it holds nothing that is older than itself.
         return str(cluster)
     topics = admin.describe_topics(TopicCollection([topic]), request_timeout=CALL_SECONDS)
-    return str(topics[topic].result(CALL_SECONDS).topic_id)
+    return str(answer_of(topics[topic]).topic_id)

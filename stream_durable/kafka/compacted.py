@@ -69,7 +69,13 @@ class CompactedTopic:
         reading = self._reading
         if reading is None or reading.done() or reading.running():
             reading = self._reading = self._thread.submit(self._read_to_end)
-        await outcome(reading)
+        try:
+            await outcome(reading)
+        finally:
+            # A failure kept would keep the client that it has met.
+            if self._reading is reading and reading.done():
+                self._reading = None
+            del reading
 
     async def more(self) -> None:
         """Wait until records have been read beyond those known."""

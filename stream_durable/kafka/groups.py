@@ -8,8 +8,10 @@ from typing import Final, NamedTuple
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 
+from stream_durable.core.errors import RejectedError
+from stream_durable.kafka.answers import GROUP_SECONDS, answer_of
 from stream_durable.kafka.bounds import ends_of
-from stream_durable.kafka.config import CALL_SECONDS, Admin, transient
+from stream_durable.kafka.config import CALL_SECONDS, Admin, away, transient
 from stream_durable.kafka.lives import Kept
 from stream_durable.kafka.mock import is_mock
 from stream_durable.ports import GroupMember, Span
@@ -73,7 +75,13 @@ class Groups:
 
     def _bounds(self, topics: Sequence[str]) -> dict[str, dict[int, Span]]:
         """Return the first and the next offset of each partition."""
-        found = self._admin().list_topics(timeout=CALL_SECONDS).topics
+        cluster = self._admin().list_topics(timeout=CALL_SECONDS)
+        found = cluster.topics
+        if missing := [topic for topic in topics if topic not in found]:
+            if not cluster.brokers:
+                raise away(self._settings, "no broker has registered yet")
+            text = f"there is no topic {missing[0]}: run `stream-durable topics apply`"
+            raise RejectedError("topics_missing", text)
         parts = [TopicPartition(topic, p) for topic in topics for p in found[topic].partitions]
         bounds: dict[str, dict[int, Span]] = {topic: {} for topic in topics}
         for part, ends in ends_of(self._admin(), self._settings, parts).items():
@@ -81,19 +89,19 @@ class Groups:
         return bounds
 
     def _members(self, groups: list[str]) -> dict[str, tuple[GroupMember, ...]]:
-        found = self._admin().describe_consumer_groups(groups, request_timeout=CALL_SECONDS)
+        found = self._admin().describe_consumer_groups(groups, request_timeout=GROUP_SECONDS)
         return {
             group: tuple(
                 GroupMember(one.client_id, one.host.lstrip("/"), len(one.assignment.topic_partitions))
-                for one in answer.result(CALL_SECONDS).members
+                for one in answer_of(answer).members
             )
             for group, answer in found.items()
         }
 
     def _committed(self, group: str) -> dict[int, int]:
         asked = [ConsumerGroupTopicPartitions(group)]
-        (answer,) = self._admin().list_consumer_group_offsets(asked, request_timeout=CALL_SECONDS).values()
-        return {part.partition: part.offset for part in answer.result(CALL_SECONDS).topic_partitions}
+        (answer,) = self._admin().list_consumer_group_offsets(asked, request_timeout=GROUP_SECONDS).values()
+        return {part.partition: part.offset for part in answer_of(answer).topic_partitions}
 
 
 def _left(bounds: Mapping[int, Span], committed: Mapping[int, int]) -> dict[int, Span]:

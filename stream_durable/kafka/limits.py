@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
+from stream_durable.kafka.answers import answer_of
 from stream_durable.kafka.config import config, transient
 from stream_durable.kafka.lives import Kept
 from stream_durable.settings import KafkaSettings
@@ -85,13 +86,12 @@ class Limits:
             return
         for resource, answer in answers.items():
             try:
-                found = int(answer.result(_CALL_SECONDS)["max.message.bytes"].value)
+                found = int(answer_of(answer, _CALL_SECONDS)["max.message.bytes"].value)
             except KafkaException as error:
                 self._admin.blame(error)
+                if error.args[0].code() == KafkaError._TIMED_OUT:
+                    return
                 continue
-            except TimeoutError:
-                self._admin.blame(None)
-                return
             except (KeyError, TypeError, ValueError):
                 continue
             topic = topic_of[resource.name]

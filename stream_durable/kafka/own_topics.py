@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import NewTopic
 
 from stream_durable.core.errors import RejectedError
+from stream_durable.kafka.answers import answer_of
 from stream_durable.kafka.config import Admin, transient
 from stream_durable.kafka.mock import is_mock, make_topics
 from stream_durable.settings import KafkaSettings
@@ -54,7 +55,7 @@ def _make(settings: KafkaSettings, names: Sequence[str], partitions: int) -> lis
             return missing
         new = [NewTopic(name, partitions, settings.replication) for name in missing]
         for future in (admin.create_topics(new) if new else {}).values():
-            future.result(_CALL_SECONDS)
+            answer_of(future, _CALL_SECONDS)
     except KafkaException as error:
         raise _refused(error, settings) from error
     return missing

@@ -4,12 +4,13 @@ No group, no commits, no effect on others. Each reading has a consumer and a thr
 is read ahead in Python: the client's queue is full whenever the next batch is requested, and bounds the
 memory.
 
-An unreachable broker is awaited. A range missing from the log is an error.
+An unreachable broker is awaited, unless the reader is a hasty one. A range missing from the log is an error.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,6 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from confluent_kafka.admin import AdminClient
 
 from stream_durable.core.errors import BrokenError, RejectedError
+from stream_durable.kafka.answers import answer_of
 from stream_durable.kafka.arrivals import record_of
 from stream_durable.kafka.bounds import ends_of
 from stream_durable.kafka.config import CALL_SECONDS, away, config, reading, transient
@@ -37,12 +39,24 @@ _TAKE_MAX = 500
 class KafkaReader:
     """Reads ranges of one topic."""
 
-    def __init__(self, settings: KafkaSettings, topic: str, *, client: str, records_max: int) -> None:
-        """Hand over at most `records_max` records at once."""
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topic: str,
+        *,
+        client: str,
+        records_max: int,
+        is_hasty: bool = False,
+    ) -> None:
+        """Hand over at most `records_max` records at once.
+
+        With `is_hasty` a reading without any record for `CALL_SECONDS` raises `TransientError`.
+        """
         self._settings = settings
         self._topic = topic
         self._client = client
         self._records_max = records_max
+        self._patience_seconds = CALL_SECONDS if is_hasty else None
 
     async def bounds(self) -> Mapping[int, LogBounds]:
         """Return identity and bounds of each partition's log."""
@@ -55,7 +69,7 @@ class KafkaReader:
             return
         loop = asyncio.get_running_loop()
         thread = ThreadPoolExecutor(1, thread_name_prefix=f"read-{self._topic}")
-        reading = _Reading(self._settings, self._topic, wanted, self._records_max)
+        reading = _Reading(self._settings, self._topic, wanted, self._records_max, self._patience_seconds)
         try:
             await loop.run_in_executor(thread, reading.open, self._client)
             while records := await loop.run_in_executor(thread, reading.take):
@@ -69,7 +83,7 @@ class KafkaReader:
         admin = AdminClient(config(self._settings, self._client))
         try:
             topics = admin.describe_topics(TopicCollection([self._topic]), request_timeout=CALL_SECONDS)
-            topic = topics[self._topic].result(CALL_SECONDS)
+            topic = answer_of(topics[self._topic])
             parts = [TopicPartition(self._topic, p.id) for p in topic.partitions]
             return {
                 part.partition: LogBounds(str(topic.topic_id), *ends)
@@ -79,15 +93,21 @@ class KafkaReader:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise RejectedError("unknown_topic", f"there is no topic {self._topic!r}") from error
             raise transient(error, self._settings) from error
-        except TimeoutError as error:
-            raise away(self._settings) from error
 
 
 class _Reading:
     """A consumer reading ranges. All calls come from one thread."""
 
-    def __init__(self, settings: KafkaSettings, topic: str, spans: Sequence[Span], records_max: int) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topic: str,
+        spans: Sequence[Span],
+        records_max: int,
+        patience_seconds: float | None,
+    ) -> None:
         self._settings = settings
+        self._patience_seconds = patience_seconds
         self._topic = topic
         #: Ranges not yet read to their end.
         self._left = {span.partition: span for span in spans}
@@ -119,11 +139,14 @@ class _Reading:
         assert consumer is not None
         records: list[Record] = []
         room, size = self._records_max, 0
+        heard = time.monotonic()
         try:
             while self._left and room > 0 and size < _BATCH_BYTES_MAX and not self.is_closed:
                 first = consumer.poll(_POLL_SECONDS)
                 if first is None:
+                    self._check_patience(heard)
                     continue
+                heard = time.monotonic()
                 count = len(records)
                 for message in [first, *consumer.consume(min(room, _TAKE_MAX) - 1, 0)]:
                     self._sort_in(message, records)
@@ -132,6 +155,10 @@ class _Reading:
         except KafkaException as error:
             raise transient(error, self._settings) from error
         return records
+
+    def _check_patience(self, heard: float) -> None:
+        if self._patience_seconds is not None and time.monotonic() - heard > self._patience_seconds:
+            raise away(self._settings, f"no answer for {self._topic}")
 
     def close(self) -> None:
         """Let go of the consumer."""

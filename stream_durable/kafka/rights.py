@@ -9,6 +9,7 @@ from typing import Final
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation
 
+from stream_durable.kafka.answers import answer_of
 from stream_durable.kafka.config import CALL_SECONDS, Admin, transient
 from stream_durable.kafka.mock import is_mock
 from stream_durable.settings import Settings
@@ -52,7 +53,7 @@ def _excess(settings: Settings, role: str) -> list[str]:
         )
         rights = {
             name.removeprefix(full_name(settings.prefix, "")): frozenset(
-                answer.result(CALL_SECONDS).authorized_operations or ()
+                answer_of(answer).authorized_operations or ()
             )
             for name, answer in answers.items()
         }

@@ -45,7 +45,12 @@ async def outcome(future: Future[_Answer]) -> _Answer:
     waited = asyncio.wrap_future(future)
     # Nobody may be left to hear of a failure, and asyncio would complain of that on standard error.
     waited.add_done_callback(lambda done: done.cancelled() or done.exception())
-    return await asyncio.shield(waited)
+    try:
+        return await asyncio.shield(waited)
+    finally:
+        # An error leads to this frame, and to those of the thread with their clients: in a ring with it they
+        # would live, with all their threads and connections, until the next collection of garbage.
+        del future, waited
 
 
 def answer(future: asyncio.Future[Any], found: Any) -> None:

@@ -9,8 +9,9 @@ from typing import Final
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
+from stream_durable.kafka.answers import GROUP_SECONDS, answer_of
 from stream_durable.kafka.bounds import offsets_of
-from stream_durable.kafka.config import CALL_SECONDS, Admin, away, transient
+from stream_durable.kafka.config import Admin, transient
 from stream_durable.kafka.reader import KafkaReader
 from stream_durable.ports import TopicPlace
 from stream_durable.settings import KafkaSettings
@@ -53,15 +54,13 @@ class KafkaTopicViews:
         admin = Admin(self._settings, self._client)
         try:
             asked = [ConsumerGroupTopicPartitions(group)]
-            (answer,) = admin.list_consumer_group_offsets(asked, request_timeout=CALL_SECONDS).values()
-            parts = answer.result(CALL_SECONDS).topic_partitions
+            (answer,) = admin.list_consumer_group_offsets(asked, request_timeout=GROUP_SECONDS).values()
+            parts = answer_of(answer).topic_partitions
             return {(p.topic, p.partition): (p.offset, p.metadata) for p in parts if p.offset >= 0}
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return {}
             raise transient(error, self._settings) from error
-        except TimeoutError as error:
-            raise away(self._settings) from error
 
     def _at(self, topic: str, partitions: list[int], time: int) -> dict[int, int]:
         admin = Admin(self._settings, self._client)
@@ -72,5 +71,3 @@ class KafkaTopicViews:
             return {part.partition: offset for part, offset in found.items() if offset >= 0}
         except KafkaException as error:
             raise transient(error, self._settings) from error
-        except TimeoutError as error:
-            raise away(self._settings) from error

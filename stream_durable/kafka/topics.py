@@ -20,6 +20,7 @@ from confluent_kafka.admin import (
 from stream_durable.core.errors import TransientError
 from stream_durable.core.format import FORMAT
 from stream_durable.engine.outbox import format_record
+from stream_durable.kafka.answers import answer_of
 from stream_durable.kafka.config import Admin, away, config, heard, transient
 from stream_durable.kafka.mock import is_mock, make_topics
 from stream_durable.kafka.publisher import KafkaPublisher
@@ -160,7 +161,7 @@ class Topics:
             return {}
         answers = self._admin.describe_configs(resources, request_timeout=_CALL_SECONDS)
         return {
-            resource.name: {name: entry.value for name, entry in answer.result().items()}
+            resource.name: {name: entry.value for name, entry in answer_of(answer, _CALL_SECONDS).items()}
             for resource, answer in answers.items()
         }
 
@@ -283,7 +284,7 @@ class Topics:
         if resources:
             answers = self._admin.incremental_alter_configs(resources, request_timeout=_CALL_SECONDS)
             for future in answers.values():
-                future.result()
+                answer_of(future, _CALL_SECONDS)
 
 
 def _commit(consumer: Consumer, marks: list[TopicPartition]) -> KafkaError | None:
@@ -301,7 +302,7 @@ def _is_fenced(made: Future[None], *, is_last: bool) -> bool:
     plan has seen enough of them. Another process may have created the topic at the same moment.
     """
     try:
-        made.result()
+        answer_of(made, _CALL_SECONDS)
     except KafkaException as error:
         code = error.args[0].code()
         if code == KafkaError.INVALID_REPLICATION_FACTOR and not is_last:

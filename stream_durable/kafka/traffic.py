@@ -20,8 +20,9 @@ from confluent_kafka import (
 )
 
 from stream_durable.core.ids import partition_of
+from stream_durable.kafka.answers import GROUP_SECONDS, answer_of
 from stream_durable.kafka.bounds import ends_of
-from stream_durable.kafka.config import CALL_SECONDS, Admin, away, transient
+from stream_durable.kafka.config import CALL_SECONDS, Admin, transient
 from stream_durable.kafka.lives import Kept
 from stream_durable.kafka.mock import is_mock
 from stream_durable.kafka.reader import KafkaReader
@@ -100,7 +101,9 @@ class KafkaTraffic:
         return CommandPlace(topic, partition, search.offset, search.before, found.reader(partition), readers)
 
     async def _read(self, topic: str, span: Span) -> AsyncIterator[Record]:
-        reader = KafkaReader(self._settings, topic, client=self._client, records_max=LOOKED_THROUGH_MAX)
+        reader = KafkaReader(
+            self._settings, topic, client=self._client, records_max=LOOKED_THROUGH_MAX, is_hasty=True
+        )
         async with aclosing(reader.read([span])) as batches:
             async for records in batches:
                 for record in records:
@@ -118,19 +121,19 @@ class KafkaTraffic:
             part = TopicPartition(topic, partition)
             told = admin.describe_topics(TopicCollection([topic]), request_timeout=CALL_SECONDS)[topic]
             [ends] = ends_of(admin, self._settings, [part]).values()
-            members = admin.describe_consumer_groups([group], request_timeout=CALL_SECONDS)[group]
+            members = admin.describe_consumer_groups([group], request_timeout=GROUP_SECONDS)[group]
             asked = [ConsumerGroupTopicPartitions(group, [part])]
-            (position,) = admin.list_consumer_group_offsets(asked, request_timeout=CALL_SECONDS).values()
+            (position,) = admin.list_consumer_group_offsets(asked, request_timeout=GROUP_SECONDS).values()
             readers = tuple(
                 _Reader(
                     one.client_id,
                     frozenset(p.partition for p in one.assignment.topic_partitions if p.topic == topic),
                 )
-                for one in members.result(CALL_SECONDS).members
+                for one in answer_of(members).members
             )
-            [committed] = position.result(CALL_SECONDS).topic_partitions
+            [committed] = answer_of(position).topic_partitions
             return _Partition(
-                str(told.result(CALL_SECONDS).topic_id),
+                str(answer_of(told).topic_id),
                 *ends,
                 readers,
                 committed.offset if committed.offset >= 0 else None,
@@ -141,6 +144,3 @@ class KafkaTraffic:
                 return None
             self._admin.blame(error)
             raise transient(error, self._settings) from error
-        except TimeoutError as error:
-            self._admin.blame(None)
-            raise away(self._settings) from error

@@ -335,7 +335,8 @@ async def _partitions(
 async def _heads(settings: Settings, topic: str, left: Mapping[int, Span]) -> dict[int, Record]:
     """Return the next record of each partition with a backlog."""
     spans = [Span(s.partition, s.start, s.start + 1) for s in left.values() if s.start < s.end]
-    reader = KafkaReader(settings.kafka, topic, client=_CLIENT, records_max=max(1, len(spans)))
+    records_max = max(1, len(spans))
+    reader = KafkaReader(settings.kafka, topic, client=_CLIENT, records_max=records_max, is_hasty=True)
     found: dict[int, Record] = {}
     async with aclosing(reader.read(spans)) as batches:
         async for records in batches:

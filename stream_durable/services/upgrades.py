@@ -69,7 +69,8 @@ async def _next(settings: Settings, partition: int) -> Record | None:
     found = [one for one in await formats(settings.postgres) if one.partition == partition]
     if not found:
         raise RejectedError("unknown_partition", f"there is no partition {partition}")
-    reader = KafkaReader(settings.kafka, full_name(settings.prefix, INBOX), client=_CLIENT, records_max=1)
+    inbox = full_name(settings.prefix, INBOX)
+    reader = KafkaReader(settings.kafka, inbox, client=_CLIENT, records_max=1, is_hasty=True)
     bounds = (await reader.bounds())[partition]
     span = Span(partition, max(bounds.low, found[0].next_offset), bounds.high)
     async with aclosing(reader.read([span])) as batches:

@@ -9,7 +9,7 @@ from api_flows import fails, orders
 from api_site import V1, Site, finish
 
 from stream_durable.api.problems import of
-from stream_durable.core.errors import RejectedError
+from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.testing.engine import Engine
 
 
@@ -200,6 +200,28 @@ def test_the_cause_of_a_bad_body_is_whole_and_the_remedy_is_one(
     problem = site.ask("POST", f"{V1}/runs", content=content, headers={"content-type": kind}).json()
     assert cause in problem["cause"]
     assert remedy in problem["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("text", "cause", "remedy"),
+    [
+        (
+            "Postgres at db (postgres.dsn): no answer within 10 s",
+            "no answer within 10 s",
+            "try again later; `",
+        ),
+        (
+            "could not read it. The address is db: try again later, or correct it",
+            "is db",
+            "try again later, or",
+        ),
+    ],
+)
+def test_what_a_driver_says_is_no_remedy(text: str, cause: str, remedy: str) -> None:
+    problem = json.loads(of(TransientError(text)).body)
+
+    assert problem["cause"].endswith(cause)
+    assert problem["remedy"].startswith(remedy)
 
 
 def test_a_value_that_does_not_fit_is_no_remedy() -> None:

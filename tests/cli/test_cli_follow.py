@@ -8,6 +8,7 @@ from typing import Any
 
 from stream_durable import Batch, Workflow
 from stream_durable.cli.follow import _changes, follow, rows
+from stream_durable.core.errors import TransientError
 from stream_durable.core.run.rows import RunRow, StepRow
 from stream_durable.ports import StoredRun
 from stream_durable.testing import Engine
@@ -47,6 +48,30 @@ def test_members_of_a_large_group_are_counted_and_those_that_fail_shown() -> Non
     ]
     assert lines(begun, seen) == []
     assert lines(later, seen) == [("resize[…]", "members", "29 completed, 1 failed")]
+
+
+class Restarted:
+    """A database that is away for every second question, about a run that has ended by the fifth."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def run_with_steps(self, run: str) -> StoredRun:
+        self.asked += 1
+        if self.asked % 2 == 0:
+            raise TransientError("Postgres: the server has ended the connection")
+        found = stored(1, lambda _: "running" if self.asked < 5 else "completed")
+        ended = found.run._replace(status="completed", ended=5, output=b'"done"')
+        return found if self.asked < 5 else found._replace(run=ended)
+
+
+async def test_a_run_is_followed_past_a_restart_of_the_database() -> None:
+    said: list[str] = []
+
+    ended = await follow(Restarted(), "r", said.append)  # type: ignore[arg-type]
+
+    assert (ended.status, ended.output) == ("completed", b'"done"')
+    assert len(said) == 4
 
 
 def test_a_merged_run_is_followed_to_the_end_of_the_run_that_took_it_in() -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError
 from waiting import eventually
 
+from stream_durable.client.edge import Edge
 from stream_durable.core.errors import TransientError
 from stream_durable.kafka.config import transient
 from stream_durable.kafka.log import GroupLog
 from stream_durable.kafka.probe import KafkaProbe
 from stream_durable.kafka.publisher import KafkaPublisher
+from stream_durable.kafka.reader import KafkaReader
 from stream_durable.local.process import free_ports
-from stream_durable.ports import Outgoing
+from stream_durable.ports import Outgoing, Span
 from stream_durable.settings import KafkaSettings
 
 
@@ -52,6 +57,33 @@ async def test_clients_write_nothing_by_themselves(
     await asyncio.gather(publishing, log.close(), return_exceptions=True)
 
     assert capfd.readouterr().err == ""
+
+
+async def test_what_was_not_acknowledged_may_still_happen_and_the_error_says_so(
+    nobody: KafkaSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    publisher = KafkaPublisher(nobody, "sd", client="client")
+    ports: Any = SimpleNamespace(publisher=publisher, blobs=None, where="here")
+
+    with pytest.raises(TransientError, match=r"could not publish it within 0\.1 s; .*under the same id"):
+        await Edge(ports, patience_seconds=0.1).put([Outgoing("inbox", None, b"k", b"v")], "publish it")
+    await publisher.close()
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+    # What is abandoned at the close is no news.
+    assert "Purged" not in caplog.text
+
+
+async def test_a_hasty_reading_ends_where_nobody_answers(
+    nobody: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream_durable.kafka.reader.CALL_SECONDS", 0.2)
+    reader = KafkaReader(nobody, "sd.inbox", client="test", records_max=1, is_hasty=True)
+
+    with pytest.raises(TransientError, match=r"kafka\.bootstrap.*no answer for sd\.inbox"):
+        async with asyncio.timeout(30), aclosing(reader.read([Span(0, 0, 1)])) as batches:
+            await anext(batches)
 
 
 async def test_a_client_that_gave_up_does_not_wait_for_what_it_gave_up(nobody: KafkaSettings) -> None:
