@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stream_durable import Cancel, Context, Workflow
+from stream_durable import Cancel, Context, Jump, Workflow
 from stream_durable.sdk.errors import DefinitionError
 from stream_durable.testing import Engine
 
@@ -119,3 +119,29 @@ async def test_inquiries_are_answered_at_the_same_time(engine: Engine) -> None:
 def test_other_numbers_are_refused(concurrency: Any, says: str) -> None:
     with pytest.raises(DefinitionError, match=says):
         flow_with(concurrency).definition()
+
+
+@pytest.mark.parametrize("second", ["ship", "close"])
+@pytest.mark.parametrize("first", ["ship", "close"])
+async def test_jumps_of_calls_under_way_beside_each_other_meet(
+    engine: Engine, first: str, second: str
+) -> None:
+    flow = Workflow("hurried")
+    flow.wait_signal("packed")
+    flow.add("ship", lambda: "shipped", after="packed")
+    flow.wait_signal("sent", after="ship")
+    flow.add("close", lambda: "closed", after="sent")
+
+    @flow.on_signal("hurry", concurrency=2)
+    async def hurry(ctx: Context, signal: str) -> Jump:
+        await asyncio.sleep(5)
+        return Jump(signal)
+
+    run = await engine.start(flow)
+    await engine.signal(run, "hurry", first)
+    await engine.signal(run, "hurry", second)
+    await engine.until_idle()
+    if (first, second) == ("ship", "ship"):
+        assert run.step("ship").output == "shipped"
+        await engine.signal(run, "sent")
+    assert await run.result() == "closed"

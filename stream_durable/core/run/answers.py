@@ -149,7 +149,7 @@ def _between(run: Run, i: int, to: str) -> list[int]:
 def _before(run: Run, to: str) -> list[int]:
     """Return the steps passed over by the jump of a reaction: all unended steps before the target.
 
-    In an ending run a jump changes nothing.
+    In an ending run, or with a target begun or ended meanwhile, a jump changes nothing.
     """
     graph = run.graph
     if run.failure is not None or run.output is not None:
@@ -157,8 +157,8 @@ def _before(run: Run, to: str) -> list[int]:
     target = graph.index.get(to)
     if target is None or graph.is_helper(target) or graph.owner(target) >= 0:
         raise RejectedError("bad_jump", f"there is no step {to!r} to jump to, outside of groups and branches")
-    if not run.need[target]:
-        raise RejectedError("bad_jump", f"a jump goes forward: {to!r} has begun, or is about to")
+    if not run.need[target] or groups.has_ended(run, target):
+        return []
     before = upstream(run, [target])
     passed = [j for j in before if not groups.has_ended(run, j) and graph.owner(j) not in before]
     # In reverse order: a skipped step lets later ones begin.
