@@ -11,7 +11,7 @@ from stream_durable.core.run import groups, portions, races
 from stream_durable.core.run.advance import complete, work_off
 from stream_durable.core.run.again import upstream
 from stream_durable.core.run.attempts import has_stopped, open_step, take
-from stream_durable.core.run.beside import is_reaction, suspended
+from stream_durable.core.run.beside import bound, is_reaction, suspended
 from stream_durable.core.run.ending import must_answer
 from stream_durable.core.run.say import clear_due, set_due
 from stream_durable.core.run.state import NOT_NEEDED, End, Run, Step
@@ -110,6 +110,7 @@ def finished(run: Run, message: AttemptFinished, now: int, out: Effects) -> Outc
             if j not in inside and not run.need[j] and not graph.is_helper(j)
         ]
         ends += [(j, CANCELLED, None, not_needed) for j in suspended(run)]
+        bound(run, now, out)
         work_off(run, [*ends, (i, COMPLETED, output, None)], [], now, out)
     else:
         complete(run, i, output, now, out)

@@ -114,6 +114,8 @@ def returned(run: Run, message: AttemptReturned, now: int, out: Effects) -> Outc
         work_off(run, [(i, FAILED, None, failure)], [], now, out)
     elif has_stopped(step):
         work_off(run, [stopped(i, step, Failure("cancelled", message.reason))], [], now, out)
+    elif give_up(run, i, now, out):
+        return Outcome.APPLIED
     elif message.delay_ms:
         step.status = READY
         step.deadline = None
@@ -202,8 +204,18 @@ def lease_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
         failure = Failure("timeout", "the attempt ran out of time")
         fail_attempt(run, i, step, failure, now, out)
         return
-    if not is_lost_for_good(run, i, step, now, out):
+    if not give_up(run, i, now, out) and not is_lost_for_good(run, i, step, now, out):
         ask_again(run, i, step, out)
+
+
+def give_up(run: Run, i: int, now: int, out: Effects) -> bool:
+    """End a call beside the graph without another attempt, if the run is ending; return whether it is."""
+    if (run.failure is None and run.output is None) or not run.graph.is_beside(i):
+        return False
+    ends: list[End] = []
+    end_call(run, i, out, ends)
+    work_off(run, ends, [], now, out)
+    return True
 
 
 def is_lost_for_good(run: Run, i: int, step: Step, now: int, out: Effects) -> bool:
@@ -238,10 +250,7 @@ def fail_attempt(
         return
     step.status = RETRYING
     step.failure = failure
-    if (run.failure is not None or run.output is not None) and run.graph.is_beside(i):
-        ends: list[End] = []
-        end_call(run, i, out, ends)
-        work_off(run, ends, [], now, out)
+    if give_up(run, i, now, out):
         return
     step.deadline = None
     step.losses = 0
