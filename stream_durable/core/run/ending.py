@@ -100,6 +100,8 @@ def end_call(run: Run, i: int, out: Effects, ends: list[End]) -> None:
     step = run.steps[i]
     stop_step(run, i, step, out)
     due.clear_timers(run, i, step, out)
+    for m in sorted(inside.within(run, i, step), key=run.graph.names.__getitem__):
+        cancel_started(run, m, run.steps[m], out, undoes=True)
     beside.put_back(run, i, step, ends)
 
 
