@@ -117,6 +117,7 @@ def returned(run: Run, message: AttemptReturned, now: int, out: Effects) -> Outc
     elif give_up(run, i, now, out):
         return Outcome.APPLIED
     elif message.delay_ms:
+        leave_place(run, i, step, out)
         step.status = READY
         step.deadline = None
         step.worker = message.worker
@@ -129,8 +130,8 @@ def returned(run: Run, message: AttemptReturned, now: int, out: Effects) -> Outc
     return Outcome.APPLIED
 
 
-def ask_again(run: Run, i: int, step: Step, out: Effects) -> None:
-    """Ask for the step's current attempt once more."""
+def ask_again(run: Run, i: int, step: Step, out: Effects, *, has_place: bool = True) -> None:
+    """Ask for the step's current attempt once more; without a place, ask the gates first."""
     step.status = READY
     step.deadline = None
     run.touched[i] = None
@@ -139,7 +140,12 @@ def ask_again(run: Run, i: int, step: Step, out: Effects) -> None:
             step.detail.inside.keeper = ""
         if step.detail.until is not None:
             set_due(run, i, step, step.detail.until, out)
-    dispatch(run, i, step.attempt, out)
+    node = run.graph.work[i]
+    assert node is not None
+    if has_place or not (node.is_gated or queue_gate(run, node) is not None):
+        dispatch(run, i, step.attempt, out)
+    else:
+        ask_first(run, i, step, node, out)
 
 
 def retry(run: Run, i: int, step: Step, out: Effects) -> None:
@@ -151,21 +157,14 @@ def retry(run: Run, i: int, step: Step, out: Effects) -> None:
         step.detail.returns = 0
         step.detail.is_suspect = False
     step.started = step.finished = step.worker = None
-    node = run.graph.work[i]
-    assert node is not None
     if run.begins_nothing and not run.graph.is_helper(i):
         run.active -= 1
         groups.give_up_place(run, i)
         hold(run, i, "paused")
         if step.detail is not None and step.detail.until is not None:
             set_due(run, i, step, step.detail.until, out)
-    elif node.is_gated or queue_gate(run, node) is not None:
-        run.touched[i] = None
-        if step.detail is not None and step.detail.until is not None:
-            set_due(run, i, step, step.detail.until, out)
-        ask_first(run, i, step, node, out)
     else:
-        ask_again(run, i, step, out)
+        ask_again(run, i, step, out, has_place=False)
 
 
 def out_of_time(run: Run, i: int, step: Step, now: int, out: Effects) -> bool:
