@@ -117,7 +117,8 @@ def returned(run: Run, message: AttemptReturned, now: int, out: Effects) -> Outc
     elif give_up(run, i, now, out):
         return Outcome.APPLIED
     elif message.delay_ms:
-        leave_place(run, i, step, out)
+        if not message.is_not_carried:
+            leave_place(run, i, step, out)
         step.status = READY
         step.deadline = None
         step.worker = message.worker

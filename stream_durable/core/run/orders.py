@@ -172,7 +172,7 @@ def _put_back(
         forget_outcome(run, out)
         if entering.asks(run):
             run.status = PENDING
-        _begin_time(run, now, out)
+        _restart_time(run, now, out)
         if run.status != PENDING:
             due.expect_run(run, now, out)
     reset(run, which, reopened, out)
@@ -181,7 +181,7 @@ def _put_back(
     if message.whole:
         run.attempt += 1
         forget_context(run)
-        _begin_time(run, now, out)
+        _restart_time(run, now, out)
     say_run(run, RUN_RETRIED, now, out)
     if had_ended and entering.asks(run):
         ask_anew(run, now, out)
@@ -193,8 +193,8 @@ def _put_back(
         _go_on_beside(run, now, out, had_ended=had_ended)
 
 
-def _begin_time(run: Run, now: int, out: Effects) -> None:
-    """Let the run's time-out begin anew, unless the run has to be let in first."""
+def _restart_time(run: Run, now: int, out: Effects) -> None:
+    """Restart the run's time-out, unless the run has to be let in first."""
     if run.requests is not None:
         run.requests.left_ms = None
     if run.status != PENDING and (limit := time_limit(run)) is not None:
