@@ -89,6 +89,21 @@ async def test_a_run_that_is_cancelled_meanwhile_ends_at_once(engine: Engine) ->
     assert run.step("look").status == "cancelled"
 
 
+async def test_a_cancel_waits_for_no_answer_of_a_step_that_has_snoozed(engine: Engine) -> None:
+    flow = Workflow("order")
+    undone: list[str] = []
+    hold = flow.add("hold", lambda: Snooze("1h"))
+    hold.compensate(lambda: undone.append("hold"))
+    flow.add("clean", lambda: undone.append("clean"), after=hold.even_if_failed)
+    run = await engine.start(flow)
+    await engine.advance("1s")
+    await run.cancel("enough", compensate=True)
+    await engine.advance("1s")
+    assert (run.status, undone) == ("cancelled", ["clean"])
+    await engine.advance("2h")
+    assert run.step("hold").status == "cancelled"
+
+
 async def test_a_snoozed_step_outlives_a_restart(engine: Engine) -> None:
     flow, seen = patient([Snooze("1h"), "well"])
     run = await engine.start(flow)

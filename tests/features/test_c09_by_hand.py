@@ -67,6 +67,23 @@ async def test_one_step_and_all_after_it(engine: Engine) -> None:
     assert run.output == {"c": "r/c/2", "d": "r/d/1"}
 
 
+@pytest.mark.parametrize("is_held", [False, True])
+async def test_the_whole_run_under_way_has_its_time_again(engine: Engine, is_held: bool) -> None:  # noqa: FBT001
+    flow = Workflow("slow", timeout="1h")
+    flow.add("check", lambda: 1 // len(sound), on_error="hold")
+    flow.wait_signal("go")
+    sound = [] if is_held else [1]
+    run = await engine.start(flow)
+    await engine.advance("50m")
+    assert run.step("check").status == ("held" if is_held else "completed")
+    sound.append(1)
+    await run.retry(whole=True)
+    await engine.advance("59m")
+    assert run.status == "waiting"
+    await engine.advance("1m")
+    assert (run.status, run.failure.code) == ("failed", "timeout")
+
+
 async def test_the_whole_run_in_place(engine: Engine) -> None:
     flow, _, calls = shop()
     run = await engine.start(flow, {"n": 1}, id="r", tags=["vip"])

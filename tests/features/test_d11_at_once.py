@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stream_durable import Cancel, Context, Workflow
+from stream_durable import Cancel, Context, Finish, Jump, Workflow
 from stream_durable.sdk.errors import DefinitionError
 from stream_durable.testing import Engine
 
@@ -119,3 +119,53 @@ async def test_inquiries_are_answered_at_the_same_time(engine: Engine) -> None:
 def test_other_numbers_are_refused(concurrency: Any, says: str) -> None:
     with pytest.raises(DefinitionError, match=says):
         flow_with(concurrency).definition()
+
+
+@pytest.mark.parametrize("second", ["ship", "close"])
+@pytest.mark.parametrize("first", ["ship", "close"])
+async def test_jumps_of_calls_under_way_beside_each_other_meet(
+    engine: Engine, first: str, second: str
+) -> None:
+    flow = Workflow("hurried")
+    flow.wait_signal("packed")
+    flow.add("ship", lambda: "shipped", after="packed")
+    flow.wait_signal("sent", after="ship")
+    flow.add("close", lambda: "closed", after="sent")
+
+    @flow.on_signal("hurry", concurrency=2)
+    async def hurry(ctx: Context, signal: str) -> Jump:
+        await asyncio.sleep(5)
+        return Jump(signal)
+
+    run = await engine.start(flow)
+    await engine.signal(run, "hurry", first)
+    await engine.signal(run, "hurry", second)
+    await engine.until_idle()
+    if (first, second) == ("ship", "ship"):
+        assert run.step("ship").output == "shipped"
+        await engine.signal(run, "sent")
+    assert await run.result() == "closed"
+
+
+@pytest.mark.parametrize("order", ["finish cancel undo", "undo finish cancel", "cancel undo finish"])
+async def test_of_calls_that_end_the_run_the_first_counts(engine: Engine, order: str) -> None:
+    flow = Workflow("ended")
+    book = flow.add("book", lambda: 1)
+    book.compensate(lambda: None)
+    flow.wait_signal("go", after=book)
+    answers = {"finish": Finish("done"), "cancel": Cancel("no"), "undo": Cancel("no", compensate=True)}
+
+    @flow.on_signal("end", concurrency=3)
+    async def end(ctx: Context, signal: str) -> Cancel | Finish:
+        await asyncio.sleep(5)
+        ctx.append("heard", signal)
+        return answers[signal]
+
+    run = await engine.start(flow)
+    for word in order.split():
+        await engine.signal(run, "end", word)
+    await engine.until_idle()
+    ends = {"finish": "completed", "cancel": "cancelled", "undo": "compensated"}
+    assert run.status == ends[order.split(maxsplit=1)[0]]
+    if run.status != "cancelled":  # it has something to do yet, so that the others are waited for
+        assert run.context["heard"] == order.split()

@@ -112,6 +112,26 @@ async def test_one_that_would_begin_to_wait_then_ends(engine: Engine) -> None:
     assert (run.status, run.state.helpers["~ping.0"].status) == ("cancelled", "cancelled")
 
 
+async def test_a_child_that_it_has_begun_ends_where_the_next_try_calls_it_again(engine: Engine) -> None:
+    kid, flow = Workflow("kid"), Workflow("patient", restart=Retry(2, base="5s"))
+    kid.wait_signal("on")
+    engine.deploy(kid)
+    flow.add("end", lambda: 1 // 0, after=flow.wait_signal("go"))
+
+    @flow.on_signal("ping")
+    async def ping(ctx: Context) -> None:
+        await ctx.call(kid, ref="kid", wait=False)
+        await ctx.wait_signal("pong")
+
+    run = await engine.start(flow, id="r")
+    await engine.signal(run, "ping")
+    await engine.signal(run, "go")
+    await engine.advance("10s")
+    assert {child.id: child.status for child in run.children} == {
+        "r//~ping.0/kid": "cancelled", "r//~ping.0/kid@2": "waiting",
+    }  # fmt: skip
+
+
 async def test_an_event_that_it_waits_for_is_listed_under_its_whole_name(engine: Engine) -> None:
     flow = Workflow("patient")
     flow.wait_signal("go")

@@ -9,7 +9,7 @@ import pytest
 from outcomes import Inside
 from refusals import refusal
 
-from stream_durable import Context, Fail, Gate, Retry, Workflow
+from stream_durable import App, Context, Fail, Gate, Retry, Snooze, Workflow
 from stream_durable.testing import Engine
 
 
@@ -101,6 +101,35 @@ async def test_a_retry_gives_its_place_back_and_asks_again(engine: Engine) -> No
     await engine.until(runs[0], "completed")
     assert order == ["a", "b", "a"]
     assert runs[0].step("charge").attempts == 2
+
+
+@pytest.mark.parametrize("of_queue", [False, True])
+async def test_one_that_snoozes_gives_its_place_back_and_asks_again(
+    engine: Engine,
+    of_queue: bool,  # noqa: FBT001
+) -> None:
+    flow, inside = Workflow("shop"), Inside(60)
+
+    @flow.step(gate=None if of_queue else Gate("bank", at_once=1), total="3h")
+    async def charge(ctx: Context[str]) -> Any:
+        if ctx.input == "late" and not ctx.get("has_slept", False):
+            ctx.put("has_slept", True)  # noqa: FBT003
+            return Snooze("1h")
+        return await inside.call(ctx.input)
+
+    if of_queue:
+        App("shop", workflows=[flow]).queue("default", at_once=1)
+    late = await engine.start(flow, "late")
+    await engine.start(flow, "early")
+    await engine.advance("30s")
+    assert inside.order == ["early"]
+    await engine.advance("59m")
+    await engine.start(flow, "between")
+    await engine.advance("45s")
+    assert "a place at gate" in late.step("charge").waits_for[0]
+    await engine.until(late, "completed")
+    assert (inside.most, inside.order) == (1, ["early", "between", "late"])
+    assert [gate.inside for gate in await engine.gates()] == [0]
 
 
 @pytest.mark.parametrize("how", ["cancelled", "skipped", "timed out"])

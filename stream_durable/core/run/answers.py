@@ -11,7 +11,7 @@ from stream_durable.core.run import groups, portions, races
 from stream_durable.core.run.advance import complete, work_off
 from stream_durable.core.run.again import upstream
 from stream_durable.core.run.attempts import has_stopped, open_step, take
-from stream_durable.core.run.beside import is_reaction, suspended
+from stream_durable.core.run.beside import bound, is_reaction, suspended
 from stream_durable.core.run.ending import must_answer
 from stream_durable.core.run.say import clear_due, set_due
 from stream_durable.core.run.state import NOT_NEEDED, End, Run, Step
@@ -110,6 +110,7 @@ def finished(run: Run, message: AttemptFinished, now: int, out: Effects) -> Outc
             if j not in inside and not run.need[j] and not graph.is_helper(j)
         ]
         ends += [(j, CANCELLED, None, not_needed) for j in suspended(run)]
+        bound(run, now, out)
         work_off(run, [*ends, (i, COMPLETED, output, None)], [], now, out)
     else:
         complete(run, i, output, now, out)
@@ -149,7 +150,7 @@ def _between(run: Run, i: int, to: str) -> list[int]:
 def _before(run: Run, to: str) -> list[int]:
     """Return the steps passed over by the jump of a reaction: all unended steps before the target.
 
-    In an ending run a jump changes nothing.
+    In an ending run, or with a target begun or ended meanwhile, a jump changes nothing.
     """
     graph = run.graph
     if run.failure is not None or run.output is not None:
@@ -157,8 +158,8 @@ def _before(run: Run, to: str) -> list[int]:
     target = graph.index.get(to)
     if target is None or graph.is_helper(target) or graph.owner(target) >= 0:
         raise RejectedError("bad_jump", f"there is no step {to!r} to jump to, outside of groups and branches")
-    if not run.need[target]:
-        raise RejectedError("bad_jump", f"a jump goes forward: {to!r} has begun, or is about to")
+    if not run.need[target] or groups.has_ended(run, target):
+        return []
     before = upstream(run, [target])
     passed = [j for j in before if not groups.has_ended(run, j) and graph.owner(j) not in before]
     # In reverse order: a skipped step lets later ones begin.

@@ -114,7 +114,11 @@ def returned(run: Run, message: AttemptReturned, now: int, out: Effects) -> Outc
         work_off(run, [(i, FAILED, None, failure)], [], now, out)
     elif has_stopped(step):
         work_off(run, [stopped(i, step, Failure("cancelled", message.reason))], [], now, out)
+    elif give_up(run, i, now, out):
+        return Outcome.APPLIED
     elif message.delay_ms:
+        if not message.is_not_carried:
+            leave_place(run, i, step, out)
         step.status = READY
         step.deadline = None
         step.worker = message.worker
@@ -127,8 +131,8 @@ def returned(run: Run, message: AttemptReturned, now: int, out: Effects) -> Outc
     return Outcome.APPLIED
 
 
-def ask_again(run: Run, i: int, step: Step, out: Effects) -> None:
-    """Ask for the step's current attempt once more."""
+def ask_again(run: Run, i: int, step: Step, out: Effects, *, has_place: bool = True) -> None:
+    """Ask for the step's current attempt once more; without a place, ask the gates first."""
     step.status = READY
     step.deadline = None
     run.touched[i] = None
@@ -137,7 +141,12 @@ def ask_again(run: Run, i: int, step: Step, out: Effects) -> None:
             step.detail.inside.keeper = ""
         if step.detail.until is not None:
             set_due(run, i, step, step.detail.until, out)
-    dispatch(run, i, step.attempt, out)
+    node = run.graph.work[i]
+    assert node is not None
+    if has_place or not (node.is_gated or queue_gate(run, node) is not None):
+        dispatch(run, i, step.attempt, out)
+    else:
+        ask_first(run, i, step, node, out)
 
 
 def retry(run: Run, i: int, step: Step, out: Effects) -> None:
@@ -149,21 +158,14 @@ def retry(run: Run, i: int, step: Step, out: Effects) -> None:
         step.detail.returns = 0
         step.detail.is_suspect = False
     step.started = step.finished = step.worker = None
-    node = run.graph.work[i]
-    assert node is not None
     if run.begins_nothing and not run.graph.is_helper(i):
         run.active -= 1
         groups.give_up_place(run, i)
         hold(run, i, "paused")
         if step.detail is not None and step.detail.until is not None:
             set_due(run, i, step, step.detail.until, out)
-    elif node.is_gated or queue_gate(run, node) is not None:
-        run.touched[i] = None
-        if step.detail is not None and step.detail.until is not None:
-            set_due(run, i, step, step.detail.until, out)
-        ask_first(run, i, step, node, out)
     else:
-        ask_again(run, i, step, out)
+        ask_again(run, i, step, out, has_place=False)
 
 
 def out_of_time(run: Run, i: int, step: Step, now: int, out: Effects) -> bool:
@@ -202,8 +204,18 @@ def lease_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
         failure = Failure("timeout", "the attempt ran out of time")
         fail_attempt(run, i, step, failure, now, out)
         return
-    if not is_lost_for_good(run, i, step, now, out):
+    if not give_up(run, i, now, out) and not is_lost_for_good(run, i, step, now, out):
         ask_again(run, i, step, out)
+
+
+def give_up(run: Run, i: int, now: int, out: Effects) -> bool:
+    """End a call beside the graph without another attempt, if the run is ending; return whether it is."""
+    if (run.failure is None and run.output is None) or not run.graph.is_beside(i):
+        return False
+    ends: list[End] = []
+    end_call(run, i, out, ends)
+    work_off(run, ends, [], now, out)
+    return True
 
 
 def is_lost_for_good(run: Run, i: int, step: Step, now: int, out: Effects) -> bool:
@@ -238,10 +250,7 @@ def fail_attempt(
         return
     step.status = RETRYING
     step.failure = failure
-    if (run.failure is not None or run.output is not None) and run.graph.is_beside(i):
-        ends: list[End] = []
-        end_call(run, i, out, ends)
-        work_off(run, ends, [], now, out)
+    if give_up(run, i, now, out):
         return
     step.deadline = None
     step.losses = 0

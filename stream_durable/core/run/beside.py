@@ -25,8 +25,9 @@ from stream_durable.core.run.from_outside import Beside
 from stream_durable.core.run.hooks import begin_helper
 from stream_durable.core.run.reading import acknowledge
 from stream_durable.core.run.ring import Ring
+from stream_durable.core.run.say import STOP_MS, is_put_off, set_due
 from stream_durable.core.run.state import Detail, End, Run, Step
-from stream_durable.core.status import CANCELLED, PENDING, RETRYING, STEP_ENDED, WAITING, Outcome
+from stream_durable.core.status import CANCELLED, PENDING, READY, RETRYING, STEP_ENDED, WAITING, Outcome
 
 #: Calls that wait, and calls that are remembered, for each function.
 SLOTS: Final = 100
@@ -132,9 +133,25 @@ def _is_free(run: Run, node: BesideNode, ahead: int) -> bool:
 
 
 def suspended(run: Run) -> list[int]:
-    """Return the open calls waiting inside, or for another attempt; an ending run waits for none."""
+    """Return the open calls with no attempt under way; an ending run waits for none."""
     beside = run.graph.beside
-    return [i for name in beside for i, step in _open_of(run, name) if step.status in (WAITING, RETRYING)]
+    return [i for name in beside for i, step in _open_of(run, name) if _is_suspended(step)]
+
+
+def _is_suspended(step: Step) -> bool:
+    """Return whether a call waits: inside, for another attempt, for its time or for a place at a gate."""
+    if step.status == READY:
+        return is_put_off(step) or (step.detail is not None and step.detail.held == "gate")
+    return step.status in (WAITING, RETRYING)
+
+
+def bound(run: Run, now: int, out: Effects) -> None:
+    """Let an ending run wait only so long for a worker to announce, or to end, the calls requested."""
+    for node in run.graph.beside.values():
+        for i, step in _open_of(run, node.name):
+            if step.status == READY and not _is_suspended(step):
+                run.touched[i] = None
+                set_due(run, i, step, now + (node.step.timeout_ms or STOP_MS), out)
 
 
 def _take_kept(run: Run, node: BesideNode, now: int) -> None:

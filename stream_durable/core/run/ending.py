@@ -23,7 +23,15 @@ from stream_durable.core.run.counters import recount
 from stream_durable.core.run.following import tell_followers, tell_parent
 from stream_durable.core.run.gating import leave_gate, leave_place
 from stream_durable.core.run.past import is_past
-from stream_durable.core.run.say import begun_step, say_run, say_step, set_due, set_run_due
+from stream_durable.core.run.say import (
+    STOP_MS,
+    begun_step,
+    is_put_off,
+    say_run,
+    say_step,
+    set_due,
+    set_run_due,
+)
 from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.run.values import run_output
 from stream_durable.core.run.waiting import stop_wait
@@ -44,9 +52,6 @@ from stream_durable.core.status import (
     STEP_PASSED,
     WAITING,
 )
-
-#: How long an attempt that was asked to stop may take to answer, if nothing else bounds it.
-STOP_MS = 60_000
 
 #: Statuses of a compensation that ended without undoing its step: only a person can settle it.
 NOT_DONE = frozenset({FAILED, CANCELLED})
@@ -80,9 +85,9 @@ def wind_down(
     ends += [(i, CANCELLED, None, RUN_ENDS) for i in races.given_up(run)]
     for i in beside.suspended(run):
         end_call(run, i, out, ends)
+    beside.bound(run, now, out)
     for i in range(graph.size):
-        step = run.steps.get(i)
-        if run.need[i] or i in ready or graph.is_helper(i) or _has_ended(step):
+        if run.need[i] or i in ready or graph.is_helper(i) or groups.has_ended(run, i):
             continue
         ends.append((i, CANCELLED, None, RUN_ENDS))
 
@@ -95,11 +100,9 @@ def end_call(run: Run, i: int, out: Effects, ends: list[End]) -> None:
     step = run.steps[i]
     stop_step(run, i, step, out)
     due.clear_timers(run, i, step, out)
+    for m in sorted(inside.within(run, i, step), key=run.graph.names.__getitem__):
+        cancel_started(run, m, run.steps[m], out, undoes=True)
     beside.put_back(run, i, step, ends)
-
-
-def _has_ended(step: Step | None) -> bool:
-    return step is not None and step.status in STEP_ENDED
 
 
 def conclude(run: Run, now: int, out: Effects) -> bool:
@@ -235,7 +238,8 @@ def must_answer(run: Run, i: int) -> bool:
         return not run.need[i]
     if step.status not in (READY, RUNNING):
         return False
-    return step.detail is None or not (step.detail.held or step.detail.has_stopped)
+    detail = step.detail
+    return detail is None or detail.is_stopping or not (detail.held or detail.has_stopped or is_put_off(step))
 
 
 def ask_to_stop(

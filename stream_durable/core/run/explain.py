@@ -16,6 +16,7 @@ from stream_durable.core.run.entering import entry_of, is_waiting
 from stream_durable.core.run.inside import open_waits
 from stream_durable.core.run.line import IN_LINE
 from stream_durable.core.run.portions import is_deferred
+from stream_durable.core.run.say import is_put_off
 from stream_durable.core.run.sections import SECTION
 from stream_durable.core.run.state import Detail, Run, Step
 from stream_durable.core.run.waiting import cause_of_wait
@@ -67,8 +68,7 @@ def _before(run: Run, i: int, step: Step | None) -> tuple[Cause, ...]:
     if held == "paused" or (graph.is_beside(i) and run.is_paused):
         return (Cause("paused"),)
     if graph.is_beside(i):
-        is_ending = run.failure is not None or run.output is not None
-        return (Cause("call", about=NEXT_TRY if is_ending else CALL_BEFORE),)
+        return (Cause("call", about=NEXT_TRY if _is_ending(run) else CALL_BEFORE),)
     if held == IN_LINE:
         return (Cause("place", about=str(graph.limit)),)
     if is_deferred(run, i):
@@ -139,10 +139,14 @@ def _under_way(run: Run, i: int, step: Step) -> Cause:
         return cause_of_wait(run, step, node)
     if detail is not None and detail.held == "gate":
         return _in_line(run, i, detail)
-    if step.status == READY and is_put_off(step):
+    if is_put_off(step) and not (run.graph.is_beside(i) and _is_ending(run)):
         reason = "" if step.failure is None else step.failure.message
         return Cause("later", about=reason, due=step.due)
     return Cause("queue", _queue(run, i))
+
+
+def _is_ending(run: Run) -> bool:
+    return run.failure is not None or run.output is not None
 
 
 def _at_gate(place: str) -> Cause:
@@ -158,12 +162,6 @@ def status_of(run: Run, i: int) -> str:
     if run.ended is not None:
         return CANCELLED
     return PENDING if run.need[i] or run.status == PENDING else READY
-
-
-def is_put_off(step: Step) -> bool:
-    """Say whether a step's own attempt asked to be made again later."""
-    until = None if step.detail is None else step.detail.until
-    return step.status == READY and step.due is not None and step.due != until
 
 
 def _queue(run: Run, i: int) -> str:

@@ -172,9 +172,7 @@ def _put_back(
         forget_outcome(run, out)
         if entering.asks(run):
             run.status = PENDING
-        limit = None if run.status == PENDING else time_limit(run)
-        if limit is not None:
-            set_run_due(run, now + limit, out)
+        _restart_time(run, now, out)
         if run.status != PENDING:
             due.expect_run(run, now, out)
     reset(run, which, reopened, out)
@@ -183,6 +181,7 @@ def _put_back(
     if message.whole:
         run.attempt += 1
         forget_context(run)
+        _restart_time(run, now, out)
     say_run(run, RUN_RETRIED, now, out)
     if had_ended and entering.asks(run):
         ask_anew(run, now, out)
@@ -192,6 +191,14 @@ def _put_back(
     work_off(run, stranded(run), beginnings(run), now, out)
     if run.graph.beside and run.ended is None:
         _go_on_beside(run, now, out, had_ended=had_ended)
+
+
+def _restart_time(run: Run, now: int, out: Effects) -> None:
+    """Restart the run's time-out, unless the run has to be let in first."""
+    if run.requests is not None:
+        run.requests.left_ms = None
+    if run.status != PENDING and (limit := time_limit(run)) is not None:
+        set_run_due(run, now + limit, out)
 
 
 def _go_on_beside(run: Run, now: int, out: Effects, *, had_ended: bool) -> None:

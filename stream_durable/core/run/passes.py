@@ -20,12 +20,12 @@ from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.attempts import (
     ask_again,
     fail_attempt,
+    give_up,
     has_stopped,
     lease,
     open_step,
     stopped,
 )
-from stream_durable.core.run.ending import end_call
 from stream_durable.core.run.gating import leave_gate, leave_place, note_spent
 from stream_durable.core.run.inner import Inner, Inside
 from stream_durable.core.run.say import clear_due, say_step, set_due
@@ -113,10 +113,7 @@ def waits(run: Run, message: AttemptWaits, now: int, out: Effects) -> Outcome:
     if has_stopped(step):
         work_off(run, [stopped(i, step, Failure("cancelled", "the step waited"))], [], now, out)
         return Outcome.APPLIED
-    if run.graph.is_beside(i) and (run.failure is not None or run.output is not None):
-        ends: list[End] = []
-        end_call(run, i, out, ends)
-        work_off(run, ends, [], now, out)
+    if give_up(run, i, now, out):
         return Outcome.APPLIED
     try:
         nodes = [(wait.at, _node(run, i, bytes(wait.node))) for wait in message.waits]

@@ -37,7 +37,8 @@ def cancels(run: Run, message: AttemptCancels, now: int, out: Effects) -> Outcom
         key=run.id, id=emission_id(run.id, message.step, message.attempt, 0), reason=message.reason,
         compensate=message.compensate,
     )  # fmt: skip
-    cancel(run, request, now, out, (i, COMPLETED, _NULL, None))
+    if run.output is None:
+        cancel(run, request, now, out, (i, COMPLETED, _NULL, None))
     if step.status not in STEP_ENDED and run.ended is None:
         # The run was ending already.
         complete(run, i, _NULL, now, out)

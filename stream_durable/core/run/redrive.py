@@ -11,6 +11,7 @@ from stream_durable.core.run import entering, reading
 from stream_durable.core.run.asking import ask_in_line, dispatch
 from stream_durable.core.run.children import tell_schedule
 from stream_durable.core.run.following import tell_followers, tell_parent
+from stream_durable.core.run.say import is_put_off
 from stream_durable.core.run.sections import ask_section
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.waiting import ask_once_more
@@ -57,7 +58,7 @@ def _ask(run: Run, i: int, step: Step | None, out: Effects) -> None:
     if step is None:
         if type(node) is StepNode:
             dispatch(run, i, 1, out)
-    elif i in run.open or _is_put_off(step):
+    elif i in run.open or is_put_off(step):
         if i in run.graph.sections and step.detail is not None and step.detail.held == "gate":
             ask_section(run, i, out)
     elif step.status in STEP_ASKED and (called := run.graph.work[i]) is not None:
@@ -67,9 +68,3 @@ def _ask(run: Run, i: int, step: Step | None, out: Effects) -> None:
             dispatch(run, i, step.attempt, out)
     elif step.status == WAITING and isinstance(node, WaitNode):
         ask_once_more(run, i, step, node, out)
-
-
-def _is_put_off(step: Step) -> bool:
-    """Return whether an attempt was returned and waits for a timer, which requests it again."""
-    until = None if step.detail is None else step.detail.until
-    return step.status == READY and step.due is not None and step.due != until

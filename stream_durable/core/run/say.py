@@ -7,8 +7,12 @@ import msgspec
 from stream_durable.core.effects import Effects
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.run.state import Requests, Run, Step
+from stream_durable.core.status import READY
 
 _encode = msgspec.json.Encoder().encode
+
+#: How long an attempt that nobody needs any more may take to end, if nothing else bounds it.
+STOP_MS = 60_000
 
 
 def say_step(run: Run, kind: str, i: int, step: Step, now: int, out: Effects) -> None:
@@ -79,6 +83,12 @@ def clear_due(run: Run, i: int, step: Step, out: Effects) -> None:
     if step.due is not None:
         step.due = None
         out.timers["run", run.id, run.graph.names[i]] = None
+
+
+def is_put_off(step: Step) -> bool:
+    """Return whether an attempt was returned and waits for a timer, which requests it again."""
+    until = None if step.detail is None else step.detail.until
+    return step.status == READY and step.due is not None and step.due != until
 
 
 def begun_step(run: Run, i: int) -> Step:

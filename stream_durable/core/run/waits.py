@@ -293,7 +293,8 @@ def _time_has_come(run: Run, i: int, step: Step, now: int, out: Effects) -> None
         attempts.lease_over(run, i, step, now, out)
     elif step.status == READY:
         step.due = None
-        attempts.ask_again(run, i, step, out)
+        if not attempts.give_up(run, i, now, out):
+            attempts.ask_again(run, i, step, out, has_place=False)
     else:
         _wait_over(run, i, step, now, out)
 
