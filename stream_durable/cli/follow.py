@@ -18,7 +18,6 @@ from stream_durable.core.names import MEMBERS_MAX, group_of
 from stream_durable.core.run.entering import taker_of
 from stream_durable.core.run.rows import thaw_requests
 from stream_durable.core.status import FAILED, MERGED, RUN_ENDED
-from stream_durable.retrying import retry_transient
 
 if TYPE_CHECKING:
     from stream_durable.core.run.rows import RunRow, StepRow
@@ -51,6 +50,8 @@ async def changes(views: Views, run_id: str) -> AsyncIterator[tuple[StoredRun, l
     After a merge this goes on with the run that took it in, from its start. A database that is away is waited
     for, since the run goes on without us; the log gets a line.
     """
+    from stream_durable.retrying import retry_transient  # the command line loads without it
+
     seen: dict[str, tuple[object, ...]] = {}
     looks = 0
     while True:
