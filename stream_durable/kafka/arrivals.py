@@ -60,23 +60,44 @@ class Arrivals:
         self._events: deque[LogEvent] = deque()
         self._moves: deque[Assigned | Revoked] = deque()
         self._arrived = asyncio.Event()
+        #: How many stops of each partition the log's thread has not carried out yet.
+        self._stopping: dict[int, int] = {}
         self._failure: BaseException | None = None
         #: Called for each arrival, if anything.
         self.on_arrival: Callable[[], None] | None = None
 
     def put(self, event: LogEvent) -> list[Record]:
-        """Keep an event; return dropped records of revoked partitions."""
+        """Keep an event; return dropped records of revoked and stopped partitions."""
         dropped: list[Record] = []
         if isinstance(event, Assigned | Revoked):
             if isinstance(event, Revoked):
                 dropped = self.drop(set(event.partitions))
             self._moves.append(event)
         else:
+            if self._stopping and isinstance(event, list):
+                dropped = [record for record in event if record.partition in self._stopping]
+                event = [record for record in event if record.partition not in self._stopping]
+                if not event:
+                    return dropped
             self._events.append(event)
         self._arrived.set()
         if self.on_arrival is not None:
             self.on_arrival()
         return dropped
+
+    def stop(self, partition: int) -> list[Record]:
+        """Drop unread records of a partition, and others until `has_stopped`; return the first.
+
+        Without the ones dropped here, those read before the thread has stopped would come with a gap before.
+        """
+        self._stopping[partition] = self._stopping.get(partition, 0) + 1
+        return self.drop({partition})
+
+    def has_stopped(self, partition: int) -> None:
+        """Keep what comes of a partition from now on: the thread has carried out a stop."""
+        self._stopping[partition] -= 1
+        if not self._stopping[partition]:
+            del self._stopping[partition]
 
     def fail(self, error: BaseException) -> None:
         """Raise an error in a reader waiting for more."""

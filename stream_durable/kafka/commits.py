@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from stream_durable.kafka.config import transient
+from stream_durable.kafka.config import CALL_SECONDS, transient
 from stream_durable.kafka.orders import Orders
 from stream_durable.kafka.threads import answer, fail
 from stream_durable.settings import KafkaSettings
@@ -100,14 +100,14 @@ class Committed:
         settings: KafkaSettings,
         topic: str,
         orders: Orders,
-        ask: Callable[[list[TopicPartition]], list[TopicPartition]],
+        consumer: Callable[[], Consumer],
         call: Callable[..., None],
     ) -> None:
-        """Ask nothing yet; `ask` blocks, and `call` calls a function on the loop."""
+        """Ask nothing yet; `call` calls a function on the loop."""
         self._settings = settings
         self._topic = topic
         self._orders = orders
-        self._ask = ask
+        self._consumer = consumer
         self._call = call
         self._waiting: deque[tuple[int, asyncio.Future[Mark]]] = deque()
 
@@ -125,7 +125,8 @@ class Committed:
         if not asked:
             return
         try:
-            found = self._ask([TopicPartition(self._topic, partition) for partition, _ in asked])
+            parts = [TopicPartition(self._topic, partition) for partition, _ in asked]
+            found = self._consumer().committed(parts, timeout=CALL_SECONDS)
         except KafkaException as error:
             for _, waited in asked:
                 self._call(fail, waited, transient(error, self._settings))

@@ -20,7 +20,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from stream_durable.kafka.arrivals import Arrivals, Held, record_of
 from stream_durable.kafka.bounds import Bounds
 from stream_durable.kafka.commits import Commits, Committed
-from stream_durable.kafka.config import CALL_SECONDS, config, heard, transient
+from stream_durable.kafka.config import config, heard, transient
 from stream_durable.kafka.joining import Joining
 from stream_durable.kafka.lives import Life
 from stream_durable.kafka.orders import Orders
@@ -89,7 +89,7 @@ class GroupLog:
         self._fetching: set[int] = set()
         self._paused: set[int] = set()
         self._orders = Orders(settings, self._call)
-        self._committed = Committed(settings, topic, self._orders, self._ask_committed, self._call)
+        self._committed = Committed(settings, topic, self._orders, lambda: self._consumer, self._call)
         self._arrivals = Arrivals(records_max)
         self._held = Held()
         #: Set by the loop when it has dealt with the revocation that it was told of last.
@@ -154,8 +154,8 @@ class GroupLog:
 
     def stop_fetching(self, partition: int) -> None:
         """Stop fetching from a partition, and drop records read but not taken."""
-        self._orders.add(lambda: self._stop([partition]))
-        self._held.take(self._arrivals.drop({partition}))
+        self._orders.add(lambda: self._stop_one(partition))
+        self._held.take(self._arrivals.stop(partition))
 
     def adopt(self, partition: int) -> None:
         """Fetch a partition not yet assigned by the group, until the assignment or `disown`."""
@@ -196,9 +196,6 @@ class GroupLog:
     async def committed(self, partition: int) -> tuple[int | None, str | None]:
         """Return the committed offset and metadata of a partition."""
         return await self._committed.of(partition)
-
-    def _ask_committed(self, parts: list[TopicPartition]) -> list[TopicPartition]:
-        return self._consumer.committed(parts, timeout=CALL_SECONDS)
 
     async def bounds(self, partition: int) -> LogBounds:
         """Return the log's identity and bounds."""
@@ -350,6 +347,10 @@ class GroupLog:
             _log.warning(KAFKA_REPORTED, topic=self._topic, error=str(error))
             return
         self._fetching.add(partition)
+
+    def _stop_one(self, partition: int) -> None:
+        self._stop([partition])
+        self._call(self._arrivals.has_stopped, partition)
 
     def _stop(self, partitions: list[int]) -> None:
         if not (left := self._let_go(partitions)):
