@@ -71,7 +71,7 @@ class StartAgainBody(Conditions):
         return {"input": self.input} if "input" in self.model_fields_set else {}
 
 
-#: The body of a start as before, which may go without.
+#: It may be left out: then the run starts as the other one did.
 MayStartAgain = Annotated[StartAgainBody | None, Body()]
 
 

@@ -2,8 +2,8 @@
 
 A record for each rule, for each rule turned off, for the latest order of each act to a rule, for the latest
 skipped record of a binding in each partition, for each app with the names of all rules, for the limits of
-all keys of a gate, and for dead records redriven together. So a rule
-stays off over deployments, and a rule no longer declared goes on and is reported.
+all keys of a gate, and for dead records redriven together. So a rule stays off over deployments, and a rule
+no longer declared goes on and is reported.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ STATISTICS_MS: Final = 5_000
 #: So many reports in a row without a broker: one may come while the client begins again by itself.
 _LOST_AFTER: Final = 2
 _KNOWN: Final = ('"source":"learned"', '"source":"configured"')
-#: Errors of a client that finds no broker or no leader: whether for now or for good is not said.
+#: Errors of a client that finds no broker or no leader, now or for good.
 _NOBODY: Final = WITHOUT_LEADER | {
     KafkaError._TRANSPORT,
     KafkaError._ALL_BROKERS_DOWN,

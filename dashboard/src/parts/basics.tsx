@@ -16,6 +16,15 @@ export function Icon({ name, className = "", label }: { name: IconName; classNam
   );
 }
 
+/** Closes the panel beside a list. */
+export function ClosePanel({ onClick }: { onClick: () => void }) {
+  return (
+    <button type="button" className="btn btn--quiet btn--icon" aria-label="Close panel" onClick={onClick}>
+      <Icon name="x" />
+    </button>
+  );
+}
+
 /** The only way to show a status: icon, the operator's word, and the raw status where it says more. */
 export function State({ status, word, chip }: { status: string; word?: string | null; chip?: boolean }) {
   const { icon, hue } = look(status, word);

@@ -6,7 +6,7 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { get, part } from "../api/client";
 import type { Admissions as AdmissionList, AdmissionShown, AdmissionWhole } from "../api/models";
 import { Failure } from "../api/problem";
-import { Ago, Empty, Icon, Skeleton, Time } from "../parts/basics";
+import { Ago, ClosePanel, Empty, Skeleton, Time } from "../parts/basics";
 import { useKeys } from "../parts/keys";
 import { Table, type Column } from "../parts/table";
 import { Screen } from "./instance";
@@ -82,9 +82,7 @@ function Panel({ one, onClose }: { one: AdmissionShown; onClose: () => void }) {
         <div className="row">
           <h2 className="mono cut">{named(one)}</h2>
           <div className="right row">
-            <button type="button" className="btn btn--quiet btn--icon" aria-label="Close panel" onClick={onClose}>
-              <Icon name="x" />
-            </button>
+            <ClosePanel onClick={onClose} />
           </div>
         </div>
         <p className="s2 q2">{one.rule}</p>

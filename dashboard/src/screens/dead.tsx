@@ -6,7 +6,7 @@ import { Link } from "@tanstack/react-router";
 import { get, part, post } from "../api/client";
 import type { DeadRecord, DeadRecords, DeadWhole } from "../api/models";
 import { Failure } from "../api/problem";
-import { Ago, Icon, Skeleton, Time } from "../parts/basics";
+import { Ago, ClosePanel, Skeleton, Time } from "../parts/basics";
 import type { Act } from "../parts/dialog";
 import { Json } from "../parts/json";
 import { useMay } from "../shell/session";
@@ -122,9 +122,7 @@ export function DeadPanel({ id, onAct, onClose }: { id: string; onAct: (act: Act
         <div className="row">
           <h2 className="mono cut">{id}</h2>
           <div className="right row">
-            <button type="button" className="btn btn--quiet btn--icon" aria-label="Close panel" onClick={onClose}>
-              <Icon name="x" />
-            </button>
+            <ClosePanel onClick={onClose} />
           </div>
         </div>
       </div>

@@ -7,7 +7,7 @@ import { get, part, patch, post } from "../api/client";
 import type { Gates as GateList, GateShown, GateWhole } from "../api/models";
 import { Failure } from "../api/problem";
 import { useActs } from "../parts/acting";
-import { Ago, Empty, Icon, Skeleton, Tag, Time } from "../parts/basics";
+import { Ago, ClosePanel, Empty, Icon, Skeleton, Tag, Time } from "../parts/basics";
 import type { Act } from "../parts/dialog";
 import { useKeys } from "../parts/keys";
 import { Table, type Column } from "../parts/table";
@@ -159,9 +159,7 @@ function Panel({ gate, onAct, onClose }: { gate: GateShown; onAct: (act: Act) =>
           <h2 className="mono cut">{gate.key ? `${gate.name} ${gate.key}` : gate.name}</h2>
           <GateState gate={gate} />
           <div className="right row">
-            <button type="button" className="btn btn--quiet btn--icon" aria-label="Close panel" onClick={onClose}>
-              <Icon name="x" />
-            </button>
+            <ClosePanel onClick={onClose} />
           </div>
         </div>
       </div>

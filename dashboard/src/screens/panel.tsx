@@ -6,7 +6,7 @@ import { useState } from "react";
 
 import { attempts, part, post, why } from "../api/client";
 import type { AttemptState, Failure as StepFailure, RunState, StepState } from "../api/models";
-import { Copy, Icon, Seg, Sentence, State, Status, Tag, Time, Took } from "../parts/basics";
+import { ClosePanel, Copy, Icon, Seg, Sentence, State, Status, Tag, Time, Took } from "../parts/basics";
 import type { Act } from "../parts/dialog";
 import { Json } from "../parts/json";
 import { deeds, deedsOf, type RunDeeds } from "../pure/deeds";
@@ -48,9 +48,7 @@ export function StepPanel({ run, step, attempt, onAttempt, onMove, onClose, onAc
             <button type="button" className="btn btn--quiet btn--icon" aria-label="Next step" title="j" onClick={() => onMove(1)}>
               <Icon name="down" />
             </button>
-            <button type="button" className="btn btn--quiet btn--icon" aria-label="Close panel" onClick={onClose}>
-              <Icon name="x" />
-            </button>
+            <ClosePanel onClick={onClose} />
           </div>
         </div>
         <StepFacts step={step} />

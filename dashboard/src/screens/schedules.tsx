@@ -7,7 +7,7 @@ import { get, part, post } from "../api/client";
 import type { Schedules as ScheduleList, ScheduleState as Schedule } from "../api/models";
 import { Failure } from "../api/problem";
 import { useActs } from "../parts/acting";
-import { Ago, Empty, Icon, Skeleton, Status, Switch, Time, Why } from "../parts/basics";
+import { Ago, ClosePanel, Empty, Icon, Skeleton, Status, Switch, Time, Why } from "../parts/basics";
 import type { Act } from "../parts/dialog";
 import { Json } from "../parts/json";
 import { useKeys } from "../parts/keys";
@@ -181,9 +181,7 @@ function Panel(props: { name: string; onClose: () => void; onAct: (act: Act) => 
                 <Icon name="play" /> Trigger now…
               </button>
             )}
-            <button type="button" className="btn btn--quiet btn--icon" aria-label="Close panel" onClick={props.onClose}>
-              <Icon name="x" />
-            </button>
+            <ClosePanel onClick={props.onClose} />
           </div>
         </div>
       </div>

@@ -8,7 +8,7 @@ import { get, part, post, remove } from "../api/client";
 import type { Binding, Bindings, TriggerState, Triggers as TriggerList } from "../api/models";
 import { Failure } from "../api/problem";
 import { useActs } from "../parts/acting";
-import { Empty, Icon, Skeleton, Switch, Tag, Time, Why } from "../parts/basics";
+import { ClosePanel, Empty, Icon, Skeleton, Switch, Tag, Time, Why } from "../parts/basics";
 import type { Act } from "../parts/dialog";
 import { Json } from "../parts/json";
 import { Table, type Column } from "../parts/table";
@@ -249,9 +249,7 @@ function Side(props: { title: string; each: { is_on: boolean; off_by: string; of
                 <Icon name={each.is_on ? "pause" : "play"} /> {act.verb}…
               </button>
             </Doers>
-            <button type="button" className="btn btn--quiet btn--icon" aria-label="Close panel" onClick={props.onClose}>
-              <Icon name="x" />
-            </button>
+            <ClosePanel onClick={props.onClose} />
           </div>
         </div>
       </div>
