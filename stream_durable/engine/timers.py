@@ -9,7 +9,8 @@ Of a partition only so many fired timers are on the inbox at a time: a mass of d
 order, and the records that come meanwhile stand behind few of them.
 
 With few due, a timer is fired at the exact moment. Of many, timers due close together are fired together, up
-to `APART_SECONDS` late, and the consequences are folded and saved together too.
+to `APART_SECONDS` late, and the consequences are folded and saved together too. For the same reason schedules
+fire at whole seconds, up to one late, if their moment was known for some time.
 """
 
 from __future__ import annotations
@@ -42,10 +43,15 @@ WINDOWS_MIN: Final = 8
 IN_A_ROW_MAX: Final = 10
 APART_SECONDS: Final = 0.15
 _SHORTEST_SECONDS: Final = 0.001
+#: Schedules fire at multiples of this, unless the moment is nearer than that when it comes to memory.
+TOGETHER_MS: Final = 1_000
+KNOWN_LONG_MS: Final = 3_000
 #: Looked at the clock at least this often, so that a suspended machine or a clock step is noticed.
 _LOOK_SECONDS = 1.0
 
 _START: TimerPosition = (-1, "channel", "", "")
+#: When a timer is fired, its moment, and what it belongs to.
+_Entry = tuple[int, int, Kind, str, str]
 #: Where the messages of timers stand in the list of message types.
 _TYPES: Final = tuple(
     MESSAGE_TYPES.index(entity.timer) for entity in ENTITIES.values() if entity.timer is not None
@@ -58,7 +64,7 @@ class Near:
     __slots__ = ("_heap", "due", "is_behind", "meanwhile", "moved", "under_way", "until")
 
     def __init__(self) -> None:
-        self._heap: list[TimerPosition] = []
+        self._heap: list[_Entry] = []
         #: Whether due timers were left for lack of room: they wait for nothing else.
         self.is_behind = False
         #: The moment of each timer; entries of the heap with another one are void.
@@ -73,25 +79,25 @@ class Near:
 
     @property
     def next_due(self) -> int | None:
-        """The nearest moment."""
+        """The nearest moment at which a timer is to be fired."""
         heap, due = self._heap, self.due
-        while heap and due.get(heap[0][1:]) != heap[0][0]:
+        while heap and due.get(heap[0][2:]) != heap[0][1]:
             heapq.heappop(heap)
         return heap[0][0] if heap else None
 
-    def push(self, position: TimerPosition) -> bool:
+    def push(self, position: TimerPosition, now: int) -> bool:
         """Hold a timer; return whether it is new."""
         if self.due.get(position[1:]) == position[0]:
             return False
         self.due[position[1:]] = position[0]
-        heapq.heappush(self._heap, position)
+        heapq.heappush(self._heap, (_moment_of(position, now), *position))
         return True
 
     def pop(self, now: int, count: int) -> list[TimerPosition]:
         """Remove and return at most so many due timers, the earliest first."""
         popped: list[TimerPosition] = []
         while len(popped) < count and (due := self.next_due) is not None and due <= now:
-            position = heapq.heappop(self._heap)
+            position = heapq.heappop(self._heap)[1:]
             # Not when it is acknowledged: by then the entity may have asked for the same moment again.
             del self.due[position[1:]]
             popped.append(position)
@@ -168,7 +174,7 @@ class Timers:
             if near.meanwhile is not None:
                 near.meanwhile[kind, key, name] = due
             if due is not None and (due, kind, key, name) <= near.until:
-                if near.push((due, kind, key, name)):
+                if near.push((due, kind, key, name), self._clock.now()):
                     self._wake.set()
             elif near.due.pop((kind, key, name), None) is not None and self._has_room(near):
                 self._wake.set()
@@ -256,7 +262,8 @@ class Timers:
 
     async def _load_more(self, partition: int, near: Near) -> None:
         after, limit = near.until, self._window
-        horizon = self._clock.now() + self._horizon_ms
+        now = self._clock.now()
+        horizon = now + self._horizon_ms
         meanwhile = near.meanwhile = {}
         try:
             rows = await self._store.timers(partition, after, horizon, limit)
@@ -267,10 +274,10 @@ class Timers:
         for position in rows:
             # What was read is older than what was written while it was read.
             if position[1:] not in meanwhile:
-                near.push(position)
+                near.push(position, now)
         for (kind, key, name), due in meanwhile.items():
             if due is not None and (due, kind, key, name) <= until:
-                near.push((due, kind, key, name))
+                near.push((due, kind, key, name), now)
         self._wake.set()
 
     @property
@@ -281,6 +288,14 @@ class Timers:
     def _has_room(self, near: Near) -> bool:
         """Return whether more timers of a partition may be loaded: those in memory are due before them."""
         return len(near.due) * 2 <= self._window
+
+
+def _moment_of(position: TimerPosition, now: int) -> int:
+    """Return when a timer is to be fired."""
+    due, kind = position[:2]
+    if kind != "schedule" or due - now < KNOWN_LONG_MS:
+        return due
+    return -(-due // TOGETHER_MS) * TOGETHER_MS
 
 
 def _room_of(near: Near, time: float) -> int:

@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from stream_durable import App, Workflow
 from stream_durable.core.ids import partition_of
-from stream_durable.core.messages import MESSAGE_TYPES, RunTimerFired, StartRun
+from stream_durable.core.messages import MESSAGE_TYPES, RunTimerFired, ScheduleTimerFired, StartRun
 from stream_durable.engine.timers import (
     APART_SECONDS,
     IN_A_ROW_MAX,
@@ -33,7 +33,6 @@ from stream_durable.wire.topics import INBOX
 HORIZON_MS = 60_000
 SECONDS = 600.0
 NOW = VirtualClock.EPOCH_MS
-TYPE = MESSAGE_TYPES.index(RunTimerFired)
 
 
 class Counting(MemoryStore):
@@ -81,9 +80,9 @@ class World:
         types: dict[int, list[int]] = {}
         for outgoing, _ in messages:
             message = decode_message(outgoing.value)
-            assert isinstance(message, RunTimerFired)
+            assert isinstance(message, RunTimerFired | ScheduleTimerFired)
             self.fired.append((message.due, self.clock.now(), message.key))
-            types.setdefault(outgoing.partition, []).append(TYPE)
+            types.setdefault(outgoing.partition, []).append(MESSAGE_TYPES.index(type(message)))
         self.held = max(self.held, self.timers.held)
         done([])
         if self.folds:
@@ -120,6 +119,23 @@ def test_a_mass_of_distant_timers_costs_a_takeover_one_query_and_no_row() -> Non
     world.lived(1.0)
 
     assert (world.store.queries, world.store.rows, world.held, world.fired) == (1, 0, 0, [])
+
+
+def test_schedules_known_for_some_time_fire_together_at_whole_seconds() -> None:
+    ahead = TimerRow("schedule", "ahead", "", 0, NOW + 20_250)
+    whole = TimerRow("schedule", "whole", "", 0, NOW + 20_000)
+    soon = TimerRow("schedule", "soon", "", 0, NOW + 1_250)
+    run = TimerRow("run", "run", "", 0, NOW + 20_250)
+    assert NOW % 1_000 == 0
+    world = World([ahead, whole, soon, run])
+    world.lived(60.0)
+
+    assert world.fired == [
+        (NOW + 1_250, NOW + 1_250, "soon"),
+        (NOW + 20_000, NOW + 20_000, "whole"),
+        (NOW + 20_250, NOW + 20_250, "run"),
+        (NOW + 20_250, NOW + 21_000, "ahead"),
+    ]
 
 
 @pytest.mark.parametrize("partitions", [1, 4])
