@@ -299,14 +299,14 @@ def _takeovers(rows: Sequence[Row]) -> list[Table]:
 
 
 def _named(rows: Sequence[Row]) -> list[Table]:
-    """Return the tables of those that have figures of their own: the API and the page."""
+    """Return the tables of those that have figures of their own, one per line: the API and the page."""
     tables = []
     for shown in rows:
         for title, figures in (("The HTTP API", shown.api), ("The page", shown.page)):
             if isinstance(figures, dict):
-                table = _table(title, *figures)
-                cells = (f"{value:,.2f}" for value in figures.values())
-                table.add_row(shown.workload, f"{shown.n:,}", *cells)
+                table = _table(title, "figure", "median")
+                for name, value in figures.items():
+                    table.add_row(shown.workload, f"{shown.n:,}", name, f"{value:,.2f}")
                 tables.append(table)
     return tables
 

@@ -259,7 +259,9 @@ def test_figures_of_the_page_have_a_table_of_their_own() -> None:
     shown = row("page", 100, [replace(sample(), page={"list_ms": ms}) for ms in (300.0, 200.0, 1_000.0)])
 
     assert json.loads(line(shown))["page"] == {"list_ms": 300}
-    assert [table.title for table in tables([shown])][-1] == "The page"
+    table = tables([shown])[-1]
+    assert table.title == "The page"
+    assert [list(column.cells) for column in table.columns[2:]] == [["list_ms"], ["300.00"]]
 
 
 def test_without_a_browser_the_page_is_an_error_and_says_the_remedy(
