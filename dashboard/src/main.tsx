@@ -9,7 +9,7 @@ import { createRoot } from "react-dom/client";
 import { pace } from "./api/live";
 import { Problem } from "./api/problem";
 import { applyTheme } from "./parts/theme";
-import { router } from "./router";
+import { routerOf } from "./router";
 
 applyTheme();
 const queries = new QueryClient({
@@ -24,6 +24,7 @@ const queries = new QueryClient({
     },
   },
 });
+const router = routerOf(queries);
 createRoot(document.getElementById("root")!).render(
   <StrictMode>
     <QueryClientProvider client={queries}>

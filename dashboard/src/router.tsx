@@ -1,7 +1,9 @@
 /** The screens and their addresses. Everything that changes what is seen is in the address. */
 
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Link } from "@tanstack/react-router";
+import type { QueryClient } from "@tanstack/react-query";
+import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, Link } from "@tanstack/react-router";
 
+import { run } from "./api/client";
 import { Empty } from "./parts/basics";
 import { readSearch, type RunsSearch } from "./pure/filters";
 import { VIEWS, type View } from "./pure/views";
@@ -17,7 +19,7 @@ import { Shell } from "./shell/shell";
 
 const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
 
-const root = createRootRoute({ component: Shell, notFoundComponent: Nowhere });
+const root = createRootRouteWithContext<{ queries: QueryClient }>()({ component: Shell, notFoundComponent: Nowhere });
 
 const routes = [
   createRoute({ getParentRoute: () => root, path: "/", component: lazyRouteComponent(() => import("./screens/overview"), "Overview") }),
@@ -31,6 +33,8 @@ const routes = [
     getParentRoute: () => root,
     path: "/runs/$id",
     component: lazyRouteComponent(() => import("./screens/run"), "Run"),
+    // Asked for while the screen is being loaded; what goes wrong is shown there.
+    loader: ({ context, params }) => void context.queries.ensureQueryData(run(params.id)).catch(() => undefined),
     validateSearch: (given: Record<string, unknown>): RunSearch => ({
       view: VIEWS.includes(given.view as View) ? (given.view as View) : undefined,
       // Empty: the panel was closed, so the failing step does not open by itself.
@@ -102,15 +106,19 @@ function Nowhere() {
   );
 }
 
-export const router = createRouter({
-  routeTree: root.addChildren(routes),
-  basepath: new URL(document.baseURI).pathname,
-  defaultPreload: false,
-  scrollRestoration: true,
-});
+/** The router of a page whose screens share a cache of answers. */
+export function routerOf(queries: QueryClient) {
+  return createRouter({
+    context: { queries },
+    routeTree: root.addChildren(routes),
+    basepath: new URL(document.baseURI).pathname,
+    defaultPreload: false,
+    scrollRestoration: true,
+  });
+}
 
 declare module "@tanstack/react-router" {
   interface Register {
-    router: typeof router;
+    router: ReturnType<typeof routerOf>;
   }
 }

@@ -49,8 +49,9 @@ export async function open(site: Site, at: string): Promise<QueryClient> {
   Object.defineProperty(globalThis, "fetch", { value: site.fetch, configurable: true });
   Object.defineProperty(globalThis, "EventSource", { value: Silent, configurable: true });
   sized();
-  const { router } = await import("../src/router");
+  const { routerOf } = await import("../src/router");
   const queries = new QueryClient({ defaultOptions: { queries: { staleTime: Infinity, retry: false } } });
+  const router = routerOf(queries);
   router.history.replace(at);
   await router.load();
   render(

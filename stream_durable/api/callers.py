@@ -36,8 +36,7 @@ class Caller(NamedTuple):
         """Return a value as JSON, without payloads hidden from the caller."""
         from stream_durable.api.shown import plain  # noqa: PLC0415 - the client, which the guard does without
 
-        body = msgspec.json.encode(plain(value, may_see=self.may_see_payloads))
-        return Response(body, status, media_type="application/json")
+        return as_json(plain(value, may_see=self.may_see_payloads), status)
 
     def payload(self, value: Any) -> Any:
         """Return a value of a user, or a note of type and size."""
@@ -50,6 +49,11 @@ class Caller(NamedTuple):
         if what is not None and not self.may_see_payloads:
             text = f"{what} needs a token that may see payloads: `stream-durable api-tokens create` makes one"
             raise RejectedError("forbidden", text)
+
+
+def as_json(shown: Any, status: int = 200) -> Response:
+    """Return as JSON what has passed the gate for payloads already."""
+    return Response(msgspec.json.encode(shown), status, media_type="application/json")
 
 
 def role_for(method: str, path: str) -> Role:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from stream_durable.api.callers import TheCaller
+from stream_durable.api.callers import TheCaller, as_json
 from stream_durable.api.conditions import RunCounting, RunPage, Zone, clocks
 from stream_durable.api.drawn import Drawn, drawn_graph, shown_run
 from stream_durable.api.places import RunId
@@ -28,7 +28,7 @@ from stream_durable.client import (
     StepState,
 )
 from stream_durable.client.errors import RunCancelled
-from stream_durable.client.state import read_state
+from stream_durable.client.state import state_of
 from stream_durable.client.stored import graph_of, with_large_values
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.errors import RejectedError
@@ -82,7 +82,7 @@ async def count_by_status(
 async def get_run(world: TheWorld, caller: TheCaller, run: RunId) -> Response:
     """Return a run with all steps, in the order of the definition."""
     state, graph = await _read(world, run)
-    return caller.answer(shown_run(state, graph, may_see=caller.may_see_payloads))
+    return as_json(await shown_run(state, graph, may_see=caller.may_see_payloads))
 
 
 @router.get("/{run}/why", response_model=shape(Explanation))
@@ -167,8 +167,6 @@ async def _read(world: World, run: str) -> tuple[RunState, Graph]:
         raise RejectedError("unknown_run", f"there is no run {run[:128]!r}: check the id")
     graph = await graph_of(edge, stored.run)
     stored = await with_large_values(edge, stored)
-    state = await edge.ask(lambda: read_state(views, stored, graph), f"read run {run!r}")
-    if any(step.name not in graph.index for step in stored.steps):
-        # Steps that were added at run time are in no definition.
-        graph = thaw_run(stored.run, stored.steps, graph).graph
-    return state, graph
+    thawed = thaw_run(stored.run, stored.steps, graph)
+    # Its graph has the steps that were added at run time, too: they are in no definition.
+    return await edge.ask(lambda: state_of(views, stored, thawed), f"read run {run!r}"), thawed.graph

@@ -33,6 +33,8 @@ from stream_durable.core.status import CANCELLED, HELD, PENDING, READY, RETRYING
 from stream_durable.ports import StoredRun, Views
 
 _failure = msgspec.json.Decoder(Failure).decode
+#: Of a step with nothing rare about it. Read only.
+_NO_DETAIL: Final = core.Detail()
 
 #: The trigger of a run without a recorded one.
 CLIENT: Final = "client"
@@ -221,7 +223,11 @@ class RunState(NamedTuple):
 
 async def read_state(views: Views, stored: StoredRun, graph: Graph) -> RunState:
     """Return the state of a run; what is behind its reactions is one more query, if it has any."""
-    run = thaw_run(stored.run, stored.steps, graph)
+    return await state_of(views, stored, thaw_run(stored.run, stored.steps, graph))
+
+
+async def state_of(views: Views, stored: StoredRun, run: Run) -> RunState:
+    """Return the state of a run that was made of the stored rows, as `read_state` does."""
     return _run_state(stored, run, await behind(views, run))
 
 
@@ -296,41 +302,57 @@ def _state(run: Run, i: int, name: str) -> StepState:
         step = Step(PENDING if run.ended is None else CANCELLED, 0)
         if not run.need[i] and run.ended is None and run.status != PENDING:
             step = Step(READY, 1)
-    detail, graph = step.detail or core.Detail(), run.graph
-    return _plain(name, step)._replace(
-        output=_value(output_of(run, i)),
-        held=detail.held or _held(run, i, step),
-        clause=_clause(run, i, detail.clause),
-        members=tuple(graph.names[m] for m in graph.members.get(i, ())),
-        waits_for=tuple(map(waits_for, causes(run, i))),
-        asked=question_of(graph.nodes[i], step),
+    detail, graph = step.detail or _NO_DETAIL, run.graph
+    return _shown(
+        name,
+        step,
+        detail,
+        output_of(run, i),
+        detail.held or _held(run, i, step),
+        _clause(run, i, detail.clause),
+        tuple([graph.names[m] for m in graph.members.get(i, ())]),
+        tuple(map(waits_for, causes(run, i))),
+        question_of(graph.nodes[i], step),
     )
 
 
 def _recorded(row: StepRow) -> StepState:
-    return _plain(row.name, thaw_step(row))
+    step = thaw_step(row)
+    detail = step.detail or _NO_DETAIL
+    return _shown(row.name, step, detail, step.output, detail.held)
 
 
-def _plain(name: str, step: Step) -> StepState:
-    """Return what a step shows by itself, without the graph."""
-    detail = step.detail or core.Detail()
+def _shown(
+    name: str,
+    step: Step,
+    detail: core.Detail,
+    output: bytes | None,
+    held: str | None,
+    clause: Any = None,
+    members: tuple[str, ...] = (),
+    waits: tuple[WaitsFor, ...] = (),
+    asked: Question | None = None,
+) -> StepState:
+    """Return a step by its own record, and by what the graph says of it."""
     has_begun = (step.status != PENDING or step.is_held_up) and not detail.is_idle
     return StepState(
         name,
         step.status,
         step.attempt if has_begun else 0,
-        _value(step.output),
+        _value(output),
         step.failure,
         moment(step.started or None),
         moment(step.finished or None),
         step.worker,
-        detail.held or None,
+        held or None,
         moment(step.due or None),
         detail.percent,
         detail.label,
         detail.child or None,
-        clause=None,
-        members=(),
+        clause,
+        members,
+        waits,
+        asked,
         outside=_outside(detail.outside),
         refused=detail.refused,
         sent=tuple(_sent(name, detail)),

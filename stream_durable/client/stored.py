@@ -5,6 +5,7 @@ from __future__ import annotations
 from stream_durable.client.edge import Edge
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.reference import MARK
 from stream_durable.core.run.rows import RunRow
 from stream_durable.payloads import PayloadLostError
 from stream_durable.ports import StoredRun
@@ -28,7 +29,11 @@ async def graph_of(edge: Edge, row: RunRow) -> Graph:
 async def with_large_values(edge: Edge, stored: StoredRun) -> StoredRun:
     """Return the rows with large values in place of references; a lost value stays a reference."""
     run = stored.run._replace(output=await _value(edge, stored.run.output))
-    steps = [step._replace(output=await _value(edge, step.output)) for step in stored.steps]
+    steps = [
+        step if step.output is None or MARK not in step.output
+        else step._replace(output=await _value(edge, step.output))
+        for step in stored.steps
+    ]  # fmt: skip
     return stored._replace(run=run, steps=steps)
 
 
