@@ -84,13 +84,14 @@ class Watcher:
                 before = len(pending)
                 self._see(message, pending)
                 if len(pending) < before:
+                    deadline = time.monotonic() + PATIENCE_SECONDS
                     moments[_key_of(message).decode()] = message.timestamp()[1]
             if not messages:
                 check()
             if pending and time.monotonic() > deadline:
                 raise BenchError(
-                    f"{len(pending)} of {count} runs are missing after {PATIENCE_SECONDS:.0f} s, "
-                    f"among them {min(pending).decode()}"
+                    f"{len(pending)} of {count} runs are missing and none has come for "
+                    f"{PATIENCE_SECONDS:.0f} s, among them {min(pending).decode()}"
                 )
         return moments
 

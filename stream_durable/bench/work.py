@@ -23,6 +23,10 @@ from stream_durable.wire.topics import STEPS
 
 #: Rows of one statement when runs are written past the engine.
 _CLONED_AT_ONCE: Final = 50_000
+_HOUR_MS: Final = 3_600_000
+_MONTH_MS: Final = 30 * 24 * _HOUR_MS
+#: A prime: multiples of it are evenly spread over an hour.
+_SCATTER: Final = 1_000_003
 WAITING_EVENTS: Final = prefixes_of(StepEvent, STEP_WAITING)
 
 
@@ -85,16 +89,26 @@ def woken(made: Instance, runs: Sequence[str]) -> Sample:
     return made.measure(runs, work)
 
 
-async def clone_runs(made: Instance, model: str, runs: Sequence[str]) -> None:
-    """Copy a waiting run under other ids, past the engine."""
+async def clone_runs(made: Instance, model: str, runs: Sequence[str], *, waiting_every: int = 1) -> None:
+    """Copy a waiting run under other ids, past the engine.
+
+    Of so many copies one waits; the others have completed, after an hour at most, and began within a month.
+    """
     connection = await connect(made.settings.postgres)
     try:
         for begin in range(0, len(runs), _CLONED_AT_ONCE):
             part = runs[begin : begin + _CLONED_AT_ONCE]
             partitions = [partition_of(run, made.settings.kafka.partitions) for run in part]
-            await connection.execute(queries()["bench_clone_runs"], model, part, partitions)
-            await connection.execute(queries()["bench_clone_steps"], model, part)
-            await connection.execute(queries()["bench_clone_timers"], model, part, partitions)
+            numbers = range(begin, begin + len(part))
+            ages = [0 if waiting_every == 1 else i * _MONTH_MS // len(runs) for i in numbers]
+            took = [None if i % waiting_every == 0 else i * _SCATTER % _HOUR_MS for i in numbers]
+            await connection.execute(queries()["bench_clone_runs"], model, part, partitions, ages, took)
+            waiting = [
+                (run, home) for run, home, ms in zip(part, partitions, took, strict=True) if ms is None
+            ]
+            names, homes = [run for run, _ in waiting], [home for _, home in waiting]
+            await connection.execute(queries()["bench_clone_steps"], model, names)
+            await connection.execute(queries()["bench_clone_timers"], model, names, homes)
         await connection.execute(queries()["bench_analyze"])
         await connection.execute(queries()["bench_checkpoint"])
     finally:

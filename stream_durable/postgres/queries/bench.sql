@@ -1,11 +1,14 @@
 -- name: bench_clone_runs
--- Makes a run for each (id $2, partition $3) that is like run $1, which waits.
+-- Makes a run for each (id $2, partition $3) that is like run $1, which waits. It is $4 milliseconds older, and has
+-- completed after $5 milliseconds, if that is not null.
 insert into run (id, partition, workflow, fingerprint, status, created, updated, ended, start_id, input, output,
   failure, step_sequence, run_sequence, done, total, due, tags, trace, mail)
-select u.id, u.partition, r.workflow, r.fingerprint, r.status, r.created, r.updated, r.ended, u.id, r.input,
-  r.output, r.failure, r.step_sequence, r.run_sequence, r.done, r.total, r.due, r.tags, r.trace, r.mail
+select u.id, u.partition, r.workflow, r.fingerprint, case when u.took is null then r.status else 'completed' end,
+  r.created - u.age, coalesce(r.created - u.age + u.took, r.updated), r.created - u.age + u.took, u.id, r.input,
+  r.output, r.failure, r.step_sequence, r.run_sequence, case when u.took is null then r.done else r.total end,
+  r.total, r.due, r.tags, r.trace, r.mail
 from run r
-cross join unnest($2::text[], $3::int[]) as u (id, partition)
+cross join unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[]) as u (id, partition, age, took)
 where r.id = $1
 
 -- name: bench_clone_steps

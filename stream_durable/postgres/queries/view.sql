@@ -101,6 +101,8 @@ from run
 where (
 -- include run_place_23
 , id) > ($24::bigint, $25)
+  -- Said outright, since the index has the ended ones alone.
+  and ($23::text <> 'duration' or ended is not null)
 -- include run_conditions
 order by
 -- include run_place_23
@@ -115,6 +117,7 @@ from run
 where (
 -- include run_place_23
 , id) < ($24::bigint, $25)
+  and ($23::text <> 'duration' or ended is not null)
 -- include run_conditions
 order by
 -- include run_place_23
