@@ -80,6 +80,7 @@ async def reconciler(
         client=name,
         records_max=settings.engine.batch_records_max,
         bytes_max=2 * settings.engine.batch_bytes_max,
+        whole=metrics,
     )
     try:
         await definitions.catch_up()
@@ -133,6 +134,7 @@ async def worker(
             records_max=max(_READ_MIN, min(_READ_MAX, 10 * settings.worker.concurrency // share)),
             bytes_max=settings.worker.waiting_bytes_max // (2 * share),
             reset="earliest",
+            whole=metrics,
         )
         for lane in lanes
     }
