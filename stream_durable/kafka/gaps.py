@@ -1,6 +1,6 @@
 """Notices records missing between two others of a whole topic.
 
-A topic is whole if all its producers are ours, none is transactional, and it is not compacted. Each offset
+A topic is whole if all its producers are ours, without transactions, and without compaction. Each offset
 between two of its records has a record: a missing one was lost on the way here, or is gone from the log.
 Fetching again tells which.
 """
