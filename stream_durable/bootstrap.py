@@ -28,6 +28,7 @@ from stream_durable.ports import Clock, Log, Outgoing
 from stream_durable.postgres.migrate import check, drop, make
 from stream_durable.postgres.snapshot import snapshot
 from stream_durable.postgres.store import PostgresStore
+from stream_durable.replay import holes
 from stream_durable.replay import rebuild as rebuilding
 from stream_durable.replay import verify as verifying
 from stream_durable.replay import waits as waiting
@@ -80,6 +81,7 @@ async def reconciler(
         client=name,
         records_max=settings.engine.batch_records_max,
         bytes_max=2 * settings.engine.batch_bytes_max,
+        whole=metrics,
     )
     try:
         await definitions.catch_up()
@@ -133,6 +135,7 @@ async def worker(
             records_max=max(_READ_MIN, min(_READ_MAX, 10 * settings.worker.concurrency // share)),
             bytes_max=settings.worker.waiting_bytes_max // (2 * share),
             reset="earliest",
+            whole=metrics,
         )
         for lane in lanes
     }
@@ -221,12 +224,20 @@ async def verify(
     await make(scratch.postgres, settings.kafka.partitions)
     try:
         async with _world(scratch) as world:
-            return await verifying.verify(
+            found = await verifying.verify(
                 world, lambda: snapshot(settings.postgres), rows_max=rows_max, progress=progress
             )
+            return found._replace(holes=await left_out(settings))
     finally:
         if keep_as is None:
             await drop(scratch.postgres)
+
+
+async def left_out(settings: Settings, *, batches: int = holes.EVERY) -> list[holes.Hole]:
+    """Return records of the inbox left out by the fold, in the newest batches of each partition."""
+    topic = full_name(settings.prefix, INBOX)
+    inbox = KafkaReader(settings.kafka, topic, client=process_name(settings, "evidence"), records_max=1_000)
+    return await holes.left_out(lambda: snapshot(settings.postgres), inbox, batches=batches)
 
 
 async def stray_waits(settings: Settings, *, patience_seconds: float = 10.0) -> list[waiting.StrayWait]:

@@ -20,6 +20,7 @@ from stream_durable.core.status import Outcome
 from stream_durable.telemetry import ROOT
 
 AttemptOutcome = Literal["completed", "failed", "timed_out", "cancelled", "handed_back"]
+GapOutcome = Literal["fetched_again", "confirmed"]
 
 
 class Tally:
@@ -144,6 +145,11 @@ class Metrics:
         self.threads_overdue = self._gauge(
             "threads_overdue", "Threads of this worker still busy with ended attempts."
         )
+        self._gaps = self._counter(
+            "log_gaps_total",
+            "Gaps in what the log gave, by what became of it: fetched_again, or confirmed; must be 0.",
+            "outcome",
+        )
         self.lost_log = self._counter(
             "lost_log_total", "Partitions with a truncated, deleted or replaced log; must be 0."
         )
@@ -167,6 +173,10 @@ class Metrics:
     def count_refused(self, code: str) -> None:
         """Count a message refused for good, by reason."""
         self._refused.labels(code).inc()
+
+    def count_gap(self, outcome: GapOutcome) -> None:
+        """Count records left out between two offsets of a log: fetched again, or found to be gone."""
+        self._gaps.labels(outcome).inc()
 
     def count_attempts(self, outcome: AttemptOutcome, count: int = 1) -> None:
         """Count attempts with the same end."""

@@ -121,6 +121,18 @@ LOG_LOST: Final = LogEvent(
     "partition offset reason continued_at",
     "The log was truncated, deleted or replaced; `continued_at` is empty if the partition waits.",
 )
+GAP_FOUND: Final = LogEvent(
+    "gap.found",
+    "warning",
+    "topic partition expected found",
+    "Records between two offsets did not come; they are fetched again before anything behind them is taken.",
+)
+GAP_CONFIRMED: Final = LogEvent(
+    "gap.confirmed",
+    "error",
+    "topic partition expected found",
+    "The log itself has no records between these offsets, and goes on behind them: they are lost.",
+)
 RECORD_ISOLATED: Final = LogEvent(
     "record.isolated",
     "error",

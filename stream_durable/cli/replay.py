@@ -68,6 +68,8 @@ def verify(
 ) -> None:
     """Compare the live state with the log; exit 4 if they differ. The live system goes on.
 
+    Records of the log left out by the fold are named with partition and offsets.
+
     Example: `stream-durable replay verify`
     """
     from stream_durable import bootstrap
@@ -80,15 +82,24 @@ def verify(
             f"Compared {found.compared:,} rows with what {found.records:,} records make of them, "
             f"in {found.seconds:.1f} s: {'equal' if found.is_equal else 'different'}."
         )
+        for hole in found.holes:
+            typer.echo(
+                f"Partition {hole.partition} went on without {hole.records:,} records of its log, from "
+                f"offset {hole.first} to {hole.last}."
+            )
         if not found.is_equal:
             columns = ("table", "key", "column", "live", "rebuilt")
             show([_difference(row) for row in found.rows], columns, output, empty="No row could be named.")
     else:
         differences = [_difference(row) for row in found.rows]
         summary = {"compared": found.compared, "records": found.records, "seconds": found.seconds}
-        show_one({"is_equal": found.is_equal, **summary, "differences": differences}, output)
+        left_out = [hole._asdict() for hole in found.holes]
+        told = {"is_equal": found.is_equal, **summary, "differences": differences, "left_out": left_out}
+        show_one(told, output)
     if not found.is_equal:
         raise CheckFailedError("the live state differs from the log")
+    if found.holes:
+        raise CheckFailedError("the live state has no evidence of records that are on the log")
 
 
 def _difference(row: Any) -> dict[str, Any]:

@@ -123,4 +123,6 @@ class Watch:
                 offset=partition.next_offset,
                 high_watermark=bounds.high,
             )
+            # What came and was not taken comes again.
+            self._log.stop_fetching(partition.id)
             self._log.fetch(partition.id, partition.position, partition.leader_epoch)

@@ -20,11 +20,14 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from stream_durable.kafka.arrivals import Arrivals, Held, record_of
 from stream_durable.kafka.bounds import Bounds
 from stream_durable.kafka.commits import Commits, Committed
-from stream_durable.kafka.config import config, heard, transient
+from stream_durable.kafka.config import heard, transient
+from stream_durable.kafka.gaps import Gaps
+from stream_durable.kafka.group_config import group_config
 from stream_durable.kafka.joining import Joining
 from stream_durable.kafka.lives import Life
 from stream_durable.kafka.orders import Orders
 from stream_durable.kafka.threads import Pace, in_thread
+from stream_durable.metrics import Metrics
 from stream_durable.ports import Assigned, LogBounds, LogEvent, LogLost, Record, Revoked
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import KAFKA_REPORTED, logger
@@ -39,10 +42,6 @@ _PATIENCE_SECONDS = 1.0
 _REVOKE_SECONDS = 5.0
 #: How long leaving the group may take, beyond the commits before it.
 _CLOSE_SECONDS = 20.0
-#: The client refuses to begin with more.
-_QUEUED_KBYTES_MAX = 2_097_151
-#: What a broker is asked for at once at the most: the client takes no answer of 100 MB unless it is told to.
-_FETCH_BYTES_MAX = 50_000_000
 
 
 class GroupLog:
@@ -58,26 +57,16 @@ class GroupLog:
         records_max: int = 2_000,
         bytes_max: int = 16_000_000,
         reset: str = "error",
+        whole: Metrics | None = None,
     ) -> None:
-        """Join nothing yet; `open` does. Hold about `bytes_max` until they are taken, and as much again."""
+        """Join nothing yet; `open` does. Hold about `bytes_max` until they are taken, and as much again.
+
+        With `whole`, the topic has a record at each offset: missing ones are fetched again, and counted
+        there.
+        """
         self._settings, self._topic = settings, topic
         self._records_max, self._bytes_max = records_max, bytes_max
-        self._config = config(
-            settings,
-            client,
-            group_id=group,
-            enable_auto_commit=False,
-            auto_offset_reset=reset,
-            partition_assignment_strategy="cooperative-sticky",
-            session_timeout_ms=settings.session_timeout_ms,
-            heartbeat_interval_ms=settings.heartbeat_ms,
-            max_poll_interval_ms=60_000,
-            # Else the fetcher sleeps a second whenever the local queue was full for a moment.
-            fetch_queue_backoff_ms=5,
-            queued_min_messages=20_000,
-            queued_max_messages_kbytes=min(max(1_024, bytes_max // 1_024), _QUEUED_KBYTES_MAX),
-            fetch_max_bytes=min(max(1_048_576, bytes_max), _FETCH_BYTES_MAX),
-        )
+        self._config = group_config(settings, group, client, bytes_max, reset)
         self._commits = Commits(topic, self._commit, self._call)
         self._bounds = Bounds(settings, client, topic)
         #: What the group gave us; an order to fetch that was overtaken by a revocation is void.
@@ -92,6 +81,7 @@ class GroupLog:
         self._committed = Committed(settings, topic, self._orders, lambda: self._consumer, self._call)
         self._arrivals = Arrivals(records_max)
         self._held = Held()
+        self._gaps = Gaps(topic, whole, self._fetch_again)
         #: Set by the loop when it has dealt with the revocation that it was told of last.
         self._revoked = threading.Event()
         self._joining = Joining(topic, self._subscribed)
@@ -119,9 +109,11 @@ class GroupLog:
     async def next(self) -> LogEvent:
         """Wait for the next events; waiting batches come together."""
         self._answer_revocation()
-        event = await self._arrivals.next()
-        if isinstance(event, list):
+        while isinstance(event := await self._arrivals.next(), list):
             self._held.take(event)
+            if records := self._gaps.without(event):
+                return records
+        self._gaps.hear(event)
         self._is_revoking = isinstance(event, Revoked)
         return event
 
@@ -131,14 +123,17 @@ class GroupLog:
 
     def take_records(self) -> list[Record] | None:
         """Return arrived records if next in order."""
-        if (records := self._arrivals.take_records()) is not None:
+        while (records := self._arrivals.take_records()) is not None:
             self._held.take(records)
-        return records
+            if records := self._gaps.without(records):
+                return records
+        return None
 
     async def moved(self) -> Assigned | Revoked:
         """Wait until partitions are given or taken away, and leave records where they are."""
         self._answer_revocation()
         move = await self._arrivals.moved()
+        self._gaps.hear(move)
         self._is_revoking = isinstance(move, Revoked)
         return move
 
@@ -150,12 +145,18 @@ class GroupLog:
 
     def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
         """Begin to fetch a partition at an offset."""
+        self._gaps.begin(partition, offset, leader_epoch)
         self._orders.add(lambda: self._fetch(partition, offset, leader_epoch))
 
     def stop_fetching(self, partition: int) -> None:
         """Stop fetching from a partition, and drop records read but not taken."""
         self._orders.add(lambda: self._stop_one(partition))
         self._held.take(self._arrivals.stop(partition))
+        self._gaps.stop(partition)
+
+    def _fetch_again(self, partition: int, offset: int, leader_epoch: int) -> None:
+        self.stop_fetching(partition)
+        self.fetch(partition, offset, leader_epoch)
 
     def adopt(self, partition: int) -> None:
         """Fetch a partition not yet assigned by the group, until the assignment or `disown`."""

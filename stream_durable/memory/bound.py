@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from stream_durable.memory.broker import Broker
 from stream_durable.memory.process import Process, immediately
-from stream_durable.memory.remote import KAFKA, RemoteLog
+from stream_durable.memory.remote import KAFKA
+from stream_durable.memory.remote_log import RemoteLog
 from stream_durable.ports import LogBounds, Record, Span, TopicPlace
 from stream_durable.wire.topics import BINDING, FOREIGN
 

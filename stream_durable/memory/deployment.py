@@ -30,10 +30,10 @@ from stream_durable.memory.producing import RemotePublisher
 from stream_durable.memory.remote import (
     RemoteBlobs,
     RemoteDefinitions,
-    RemoteLog,
     RemoteStore,
     RemoteVerdicts,
 )
+from stream_durable.memory.remote_log import RemoteLog
 from stream_durable.memory.store import MemoryStore
 from stream_durable.memory.weather import Faults, Weather
 from stream_durable.metrics import Metrics
@@ -108,6 +108,8 @@ class Deployment:
         self.slots += [Slot("worker", i) for i in range(workers)]
         #: Violations seen while they happened.
         self.wrong: list[str] = []
+        #: Records that readers got with others left out before them.
+        self.leaps: list[str] = []
         #: The secret of an instance that no other can be taken for.
         self.tokens = Tokens(("no secret: everything here is made up",))
         self.broker.complain = self.wrong.append
@@ -157,7 +159,7 @@ class Deployment:
         """Kill all processes, without successors."""
         for slot in self.slots:
             if slot.process is not None:
-                self._note_trespasses(slot.process.name, slot.logs)
+                self._note_faults(slot.process.name, slot.logs)
                 slot.process.kill()
                 slot.process._clear_away()
 
@@ -226,7 +228,7 @@ class Deployment:
             inner = log.log
             self.broker.stop_listening(inner.name, inner._poke)
             self.weather.later(self.session_seconds, partial(self.broker_forgets, inner))
-        self._note_trespasses(process.name, logs)
+        self._note_faults(process.name, logs)
         self.weather.later(self.rng.uniform(0.05, 2.5), lambda: self.start(slot))
 
     def broker_forgets(self, member: Any) -> None:
@@ -234,7 +236,8 @@ class Deployment:
         for group in self.broker.groups.values():
             group.leave(member)
 
-    def _note_trespasses(self, name: str, logs: Iterable[RemoteLog]) -> None:
+    def _note_faults(self, name: str, logs: Iterable[RemoteLog]) -> None:
         for log in logs:
+            self.leaps += log.leaps
             if partitions := log.log.trespasses:
                 self.wrong.append(f"{name} fetched partitions that it knew are not its own: {partitions}")

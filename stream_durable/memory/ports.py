@@ -67,7 +67,7 @@ class MemoryLog:
         self._latency = latency
         self._records_max = records_max
         self.fetching: dict[int, int] = {}
-        #: The identity of each log at the last read: a client notices a change.
+        #: The identity of each log when its fetch began: a client notices a change.
         self._read: dict[int, LogPartition] = {}
         #: The topic at the last check. A recreation is noticed at once here; in reality possibly at the next
         #: check, with the log grown beyond our position.
@@ -87,6 +87,8 @@ class MemoryLog:
         self._heard: set[int] = set()
         #: Partitions read without an assignment.
         self._adopted: set[int] = set()
+        #: How many stops of each partition are ordered and not carried out yet.
+        self._stopping: dict[int, int] = {}
         #: Partitions wanted by the reader against its assignment.
         self.trespasses: list[int] = []
 
@@ -147,11 +149,12 @@ class MemoryLog:
         """Begin to fetch a partition at an offset; an order that a revocation has overtaken is void."""
         if partition not in self._given and partition not in self._adopted:
             return
-        if not self.broker.topic(self.name).partitions[partition].reaches(leader_epoch, offset):
+        log = self.broker.topic(self.name).partitions[partition]
+        if not log.reaches(leader_epoch, offset):
             self._tell(LogLost(partition))
             return
         self.fetching[partition] = offset
-        self._read.pop(partition, None)
+        self._read[partition] = log
         self._poke()
 
     def look(self, partition: int) -> None:
@@ -160,8 +163,20 @@ class MemoryLog:
             self.trespasses.append(partition)
 
     def stop_fetching(self, partition: int) -> None:
-        """Fetch no more from a partition."""
+        """Fetch no more from a partition, and drop records read but not taken."""
         self.fetching.pop(partition, None)
+        self.drop([partition])
+
+    def begin_stop(self, partition: int) -> None:
+        """Drop records read but not taken, and late ones until `has_stopped`."""
+        self._stopping[partition] = self._stopping.get(partition, 0) + 1
+        self.drop([partition])
+
+    def has_stopped(self, partition: int) -> None:
+        """Keep further records: a stop was carried out."""
+        self._stopping[partition] -= 1
+        if not self._stopping[partition]:
+            del self._stopping[partition]
 
     def adopt(self, partition: int) -> None:
         """Fetch a partition not yet assigned by the group."""
@@ -277,7 +292,7 @@ class MemoryLog:
         found: list[Record] = []
         for partition, offset in list(self.fetching.items()):
             log = topic.partitions[partition]
-            is_another = self._read.setdefault(partition, log) is not log and offset > 0
+            is_another = self._read[partition] is not log and offset > 0
             is_another |= self._known.get(partition, topic.id) != topic.id
             if is_another or not log.low <= offset <= log.high:
                 del self.fetching[partition]
@@ -286,7 +301,8 @@ class MemoryLog:
             records = log.read(offset, self._records_max - len(found))
             if records:
                 self.fetching[partition] = records[-1].offset + 1
-                found += records
+                if partition not in self._stopping:
+                    found += records
         if found:
             self._held += len(found)
             self._tell(found)

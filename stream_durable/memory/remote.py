@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from functools import partial
@@ -20,21 +19,16 @@ from stream_durable.core.run.rows import RunRow
 from stream_durable.core.tables import Rows
 from stream_durable.memory.broker import Broker
 from stream_durable.memory.definitions import MemoryDefinitions
-from stream_durable.memory.ports import MemoryBlobs, MemoryLog
+from stream_durable.memory.ports import MemoryBlobs
 from stream_durable.memory.process import Process, immediately
 from stream_durable.memory.store import MemoryStore
 from stream_durable.memory.verdicts import MemoryVerdicts
 from stream_durable.ports import (
-    Assigned,
     Attendance,
     Claim,
     Cursor,
     Keys,
     Loaded,
-    LogBounds,
-    LogEvent,
-    Record,
-    Revoked,
     RunPosition,
     Share,
     TimerPosition,
@@ -42,9 +36,6 @@ from stream_durable.ports import (
 from stream_durable.wire.verdicts import Verdict
 
 KAFKA, POSTGRES = "Kafka", "Postgres"
-#: An order to the log's thread is carried out this much later.
-_ORDER_SECONDS = 0.0005
-
 
 #: Prefix of the ids of unstorable runs.
 UNSTORABLE_RUN = "unstorable"
@@ -210,119 +201,6 @@ class RemoteBlobs:
 
     async def close(self) -> None:
         """Hang up."""
-
-
-class RemoteLog:
-    """A consumer in a group: orders are carried out a little later, in order."""
-
-    def __init__(self, process: Process, broker: Broker, topic: str, group: str, *, records_max: int) -> None:
-        """Serve a process."""
-        self._process = process
-        self.log = MemoryLog(
-            broker, topic, group, process.beside, records_max=records_max, latency=process.weather.delay,
-            client=process.name,
-        )  # fmt: skip
-
-        #: When the last commit that was ordered arrives; orders arrive in order.
-        self._ordered = 0.0
-        #: When all else that was ordered is carried out.
-        self._ordered_until = 0.0
-
-    def open(self) -> None:
-        """Join the group."""
-        self.log.open()
-
-    async def next(self) -> LogEvent:
-        """Wait for the next events."""
-        self._process.alive()
-        event = await self.log.next()
-        await self._process.crash_point("log.next")
-        return event
-
-    def on_arrival(self, call: Callable[[], None] | None) -> None:
-        """Call this whenever something has arrived; with None no more."""
-
-        def arrive() -> None:
-            if call is not None and not self._process.falls("log.records"):
-                call()
-
-        self.log.on_arrival(None if call is None else arrive)
-
-    def take_records(self) -> list[Record] | None:
-        """Return arrived records if next in order."""
-        self._process.alive()
-        return self.log.take_records()
-
-    async def moved(self) -> Assigned | Revoked:
-        """Wait until partitions are given or taken away."""
-        self._process.alive()
-        event = await self.log.moved()
-        await self._process.crash_point("log.next")
-        return event
-
-    def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
-        """Begin to fetch a partition."""
-        self._process.alive()
-        self.log.look(partition)
-        self._order(lambda: self.log.fetch(partition, offset, leader_epoch))
-
-    def stop_fetching(self, partition: int) -> None:
-        """Stop fetching from a partition, and drop records read but not taken."""
-        self._process.alive()
-        self.log.drop([partition])
-        self._order(lambda: self.log.stop_fetching(partition))
-
-    def _order(self, call: Callable[[], None]) -> None:
-        self._ordered_until = self._process.weather.loop.time() + _ORDER_SECONDS
-        self._process.beside(_ORDER_SECONDS, call)
-
-    async def bounds(self, partition: int) -> LogBounds:
-        """Return the identity of a partition's log, after earlier requests are carried out."""
-        left = self._ordered_until - self._process.weather.loop.time()
-        if left > 0.0:
-            await asyncio.sleep(left)
-        return await self._process.call("log.bounds", KAFKA, lambda: immediately(self.log.bounds(partition)))
-
-    def adopt(self, partition: int) -> None:
-        """Fetch a partition not yet assigned by the group."""
-        self._process.alive()
-        self.log.adopt(partition)
-
-    def disown(self, partition: int) -> None:
-        """Stop fetching an adopted partition."""
-        self._process.alive()
-        self.log.drop([partition])
-        self._order(lambda: self.log.disown(partition))
-
-    def note_progress(self, offsets: dict[int, int]) -> None:
-        """Nobody looks at the lag here."""
-
-    async def committed(self, partition: int) -> tuple[int | None, str | None]:
-        """Return the committed offset and metadata of a partition."""
-        await asyncio.sleep(max(0.0, self._ordered - self._process.weather.loop.time()))
-        return await self._process.call(
-            "log.committed", KAFKA, lambda: immediately(self.log.committed(partition))
-        )
-
-    def commit(self, marks: list[tuple[int, int, str]], done: Callable[[bool], None]) -> None:
-        """Commit; sometimes stored but reported as failed, sometimes not stored."""
-        process, weather = self._process, self._process.weather
-        process.alive()
-        is_refused = weather.is_out(KAFKA) or weather.chance(weather.faults.refuse, "log.commit refused")
-        is_lost = weather.chance(weather.faults.lose_answer, "log.commit answer lost")
-
-        def arrive() -> None:
-            stored = not is_refused and self.log.store_marks(marks)
-            process.later(weather.delay(), lambda: done(stored and not is_lost))
-
-        now = weather.loop.time()
-        self._ordered = max(self._ordered, now + weather.delay())
-        weather.later(self._ordered - now, arrive)
-
-    async def close(self) -> None:
-        """Leave the group, after earlier requests are carried out."""
-        self._process.alive()
-        await self.log.close()
 
 
 class RemoteDefinitions:

@@ -10,11 +10,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
+import msgspec
 
 from stream_durable.core import entities
 from stream_durable.ports import Digest, PartitionState, RowMark
 from stream_durable.postgres.connection import connect, translated
 from stream_durable.postgres.queries import queries
+from stream_durable.replay.holes import Uneven
 from stream_durable.replay.waits import Wait
 from stream_durable.settings import PostgresSettings
 
@@ -23,6 +25,15 @@ TABLES = (*(table.name for table in entities.TABLES), "timer")
 _MARKS = 5_000
 #: The driver's own bound, which cannot be lifted, on a statement that the server does not bound.
 _DAY_SECONDS = 86_400.0
+
+
+class _Offsets(msgspec.Struct):
+    """The column of evidence that is read here."""
+
+    offsets: list[int]
+
+
+_offsets = msgspec.json.Decoder(_Offsets).decode
 
 
 @asynccontextmanager
@@ -72,6 +83,11 @@ class Snapshot:
         """Return a row, column by column."""
         row = await self._connection.fetchrow(queries()[f"row_{table}"], *key)
         return None if row is None else dict(row)
+
+    async def uneven(self, batches: int, limit: int) -> list[Uneven]:
+        """Return stretches of evidence with missing offsets, from the newest batches of each partition."""
+        rows = await self._fetch("evidence_uneven", batches, limit)
+        return [Uneven(row[0], row[1], row[2], _offsets(row[3]).offsets) for row in rows]
 
     async def unwanted(self, limit: int) -> list[Wait]:
         """Return waits on channels that no step of a run is in."""

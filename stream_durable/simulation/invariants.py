@@ -179,6 +179,11 @@ def evidence_is_complete(world: World, oracle: Oracle) -> Iterator[str]:
             yield f"record {place} of the inbox has evidence {found[place]} times"
 
 
+def no_record_is_left_out(world: World, oracle: Oracle) -> Iterator[str]:
+    """I3, I5: from its first offset on, a reader gets each record of the log."""
+    yield from world.leaps
+
+
 def offsets_join(world: World, oracle: Oracle) -> Iterator[str]:
     """I3: shares of a partition follow each other without a hole or an overlap up to the next offset."""
     for partition, row in world.store.tables.partitions.items():
@@ -352,6 +357,7 @@ CHECKS: tuple[Check, ...] = (
     timers_are_those_entities_wait_for,
     waits_are_open_on_their_channels,
     evidence_is_complete,
+    no_record_is_left_out,
     offsets_join,
     commands_have_causes,
     messages_have_causes,

@@ -336,8 +336,10 @@ def what_was_done_is_undone(world: World, oracle: Oracle) -> Iterator[str]:
 def _is_undisturbed(world: World, oracle: Oracle, run: Run) -> bool:
     """Say whether neither the weather nor a person had a hand in a run."""
     orders = (CancelStep, SkipStep, RetryRun, ReviewMessage)
-    return not world.weather.hits and not any(
-        isinstance(folded.message, orders) for folded in oracle.applied[run.id]
+    return (
+        not world.weather.hits
+        and not world.holds_back
+        and not any(isinstance(folded.message, orders) for folded in oracle.applied[run.id])
     )
 
 

@@ -20,6 +20,7 @@ from stream_durable.sdk.app import App
 from stream_durable.simulation import workload
 from stream_durable.simulation.invariants import something_happened, violations
 from stream_durable.simulation.world import ENGINE, World
+from stream_durable.worker import offsets
 
 #: What is done about a log that was lost.
 POLICIES = ("halt", "continue_earliest", "continue_latest")
@@ -81,13 +82,18 @@ def simulate(
         "begin_at_once": Random(f"backlog {seed}").choice((1, 4, 500)),  # noqa: S311 - the same
         "batch_bytes_max": Random(f"bytes {seed}").choice((1_000, 8_000_000)),  # noqa: S311 - the same
     }
+    # In some worlds a few messages on their way, or a few commands that are not done, are too many.
+    narrow = {"unpublished_bytes_max": Random(f"unpublished {seed}").choice((500, 5_000, 16_000_000))}  # noqa: S311 - a simulation, not a secret
+    window = Random(f"window {seed}").choice((4, 24_000))  # noqa: S311 - a simulation, not a secret
     if kind and faults is None and Random(f"fair {seed}").random() < 0.3:  # noqa: S311 - the same
         # Where nothing else goes wrong, things meet more closely.
         faults = Faults.none()
+    engine = ENGINE.model_copy(update=timers | policy | backlog | narrow)
     world = World(
         seed, app, partitions=partitions, reconcilers=rng.choice((1, 2, 2, 3)), workers=rng.choice((1, 2, 2)),
-        faults=faults, engine=ENGINE.model_copy(update=timers | policy | backlog), make_store=make_store,
+        faults=faults, engine=engine, make_store=make_store,
     )  # fmt: skip
+    world.holds_back = window < offsets.WINDOW_MAX
     runs, seconds = rng.randint(6, 12), rng.uniform(2.0, 6.0)
     if kind:
         plan = workload.of_class(kind, rng, app, runs=runs, seconds=seconds)
@@ -106,6 +112,7 @@ def simulate(
     load = rng.choice((portions.LOAD_MAX, portions.LOAD_MAX, 2 * portions.STEP_LOAD))
     with (
         _set(portions, "LOAD_MAX", load),
+        _set(offsets, "WINDOW_MAX", window),
         _set(gate_fold, "LEASE_MS", leases),
         _set(admission_fold, "LEASE_MS", leases),
         _set(admission_fold, "MEMORY_MS", leases * 9 // 10),

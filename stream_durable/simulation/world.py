@@ -76,6 +76,8 @@ class World(Deployment):
         self.lives = Lives(self.broker)
         #: How often clients are about to repeat what was lost.
         self._repeats = 0
+        #: Whether workers fetch little behind a command that is not done: a cancellation may come late.
+        self.holds_back = False
         self.calls = Calls()
         self.strikes = Strikes(self)
         self.clients = Clients(self.weather, self.broker, self.store)

@@ -145,6 +145,8 @@ class Lane:
         """
         left: list[tuple[DoneOffsets, int]] = []
         for partition in partitions:
+            # Nothing goes on meanwhile: it is not ours to fetch any more.
+            self._held_back.pop(partition, None)
             if task := self._resuming.pop(partition, None):
                 task.cancel()
             if offsets := self._offsets.get(partition):
@@ -157,7 +159,6 @@ class Lane:
         self._commit(partitions, is_last=all(offsets.unfinished <= dropped for offsets, dropped in left))
         for partition in partitions:
             self._offsets.pop(partition, None)
-            self._held_back.pop(partition, None)
 
     def _any_partition(self) -> int | None:
         return next(iter(self._offsets), None)
@@ -175,6 +176,8 @@ class Lane:
         # Before anything is called: should that end us, the next worker has to know that we were here.
         await self._store(lambda: not offsets.is_due, (partition,))
         del self._resuming[partition]
+        # Where fetching was to go on in the log before it.
+        self._held_back.pop(partition, None)
         self._log.fetch(partition, begin, -1)
 
     async def _begin_unknown(self, partition: int, committed: int | None, bounds: LogBounds) -> int:

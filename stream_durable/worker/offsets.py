@@ -37,6 +37,9 @@ METADATA_MAX = 4_000
 #: is the longest window, 23,952 offsets, that fits whatever is unfinished in it.
 PAYLOAD_MAX = (METADATA_MAX - 2) * 6 // 8 - 4
 
+#: How many offsets from the lowest unfinished one to the highest received, when nothing else is said.
+WINDOW_MAX = 24_000
+
 #: Deltas before compression, in bytes: five times a full window. Bounds what a commit unpacks to.
 DELTAS_MAX = 256 * 1024
 
@@ -78,8 +81,8 @@ class DoneOffsets:
         "suspect_below",
     )
 
-    def __init__(self, *, window_max: int = 24_000, topic_id: str = "") -> None:
-        self._window = window_max * FULL_AT
+    def __init__(self, *, window_max: int | None = None, topic_id: str = "") -> None:
+        self._window = (WINDOW_MAX if window_max is None else window_max) * FULL_AT
         self._topic_id = topic_id
         self._highest = _NOTHING_YET  # highest offset received
         self._pending: set[int] = set()  # taken and not done
@@ -102,7 +105,7 @@ class DoneOffsets:
         committed: int | None,
         metadata: str | None,
         *,
-        window_max: int = 24_000,
+        window_max: int | None = None,
         topic_id: str = "",
     ) -> DoneOffsets:
         """Go on from the group's commit; a negative or missing offset means there is none."""

@@ -10,6 +10,7 @@ import pytest
 from stream_durable import App, Fail, Workflow
 from stream_durable.core.errors import RejectedError
 from stream_durable.memory.bound import MemoryTopicViews
+from stream_durable.replay.holes import Hole
 from stream_durable.services.doctor.checks import CHECKS, findings
 from stream_durable.services.doctor.finding import CHECK_NAMES, Finding
 from stream_durable.services.doctor.looking import look
@@ -55,6 +56,19 @@ async def test_nothing_is_found_where_all_is_well(engine: Engine) -> None:
     await engine.until_waiting(run)
 
     assert found(engine) == []
+
+
+async def test_records_that_were_left_out(engine: Engine) -> None:
+    """In memory nobody looks for them: what is found out there is said here."""
+    holes = [Hole(0, 7, 7, 1), Hole(3, 10, 14, 4)]
+
+    told = findings(seen(engine)._replace(holes=holes))
+
+    single, several = [one for one in told if one.check == "records"]
+    assert (single.check, single.severity, single.thing) == ("records", "problem", "partition 0")
+    assert single.cause == "went on without 1 record of its log, at offset 7: their effect is lost"
+    assert "4 records of its log, at offsets 10 to 14" in several.cause
+    assert "replay rebuild" in several.remedy
 
 
 async def test_settings_that_contradict_each_other(engine: Engine) -> None:

@@ -76,12 +76,15 @@ def test_without_faults_nothing_is_repeated_and_nothing_done_in_vain(first: int)
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_every_invariant_holds_in_each_class_of_interleavings(kind: str) -> None:
-    trials = [simulate(seed, kind=kind) for seed in range(20_000, 20_000 + SEEDS_OF_A_CLASS)]
-
-    broken = [trial.report() for trial in trials if trial.violations]
-    assert not broken, "\n".join(broken)
-    came = sum((trial.outcomes for trial in trials), Counter())
-    missing = [what for what in CLASSES[kind].comes if not any(what in each for each in came)]
+    missing, came = set(CLASSES[kind].comes), Counter[str]()
+    # There is room for bad luck with what comes about.
+    for number in range(4 * SEEDS_OF_A_CLASS):
+        if number >= SEEDS_OF_A_CLASS and not missing:
+            break
+        trial = simulate(20_000 + number, kind=kind)
+        assert not trial.violations, trial.report()
+        came += trial.outcomes
+        missing = {what for what in missing if not any(what in each for each in came)}
     assert not missing, f"{missing} never came about: {came}"
 
 
@@ -117,6 +120,7 @@ FOUND = {
     "a_hold_behind_the_record_that_was_awaited_skipped_those_between": (312166,),
     "timers_read_before_a_partition_was_loaded_once_more_hid_later_ones": (315257,),
     "rows_read_before_a_partition_came_back_went_into_the_cache": (303066, 302935),
+    "a_worker_fetched_on_behind_a_command_while_it_handed_the_partition_over": (10048,),
 }
 
 

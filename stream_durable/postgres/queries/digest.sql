@@ -24,6 +24,26 @@ select
   and not exists (select from timer)
   and not exists (select from evidence)
 
+-- name: evidence_uneven
+-- Stretches of the newest batches of each partition in which offsets are missing: within a batch, or between
+-- two. What is before the oldest batch may have been removed by age.
+select partition, coalesce(before, from_offset), to_offset, records
+from (
+  select e.partition, e.from_offset, e.to_offset, e.records,
+    lag(e.to_offset) over (partition by e.partition order by e.from_offset) as before
+  from partition p
+  cross join lateral (
+    select * from evidence
+    where evidence.partition = p.id and evidence.generation = p.generation
+    order by from_offset desc
+    limit $1
+  ) as e
+) as batch
+where before < from_offset
+  or json_array_length(convert_from(records, 'utf8')::json -> 'offsets') < to_offset - from_offset
+order by partition, from_offset
+limit $2
+
 -- The hash of a row is the md5 of the whole row as text, so that a column which a later migration adds
 -- is compared without a change here. The text of a row is unambiguous: nulls, quotes, commas and all.
 -- The halves are summed as numbers: no order is needed, and sums are exact, since those of bigint are numeric.

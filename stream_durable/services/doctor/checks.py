@@ -337,6 +337,16 @@ def _bindings(seen: Seen) -> Iterator[Finding]:
 
 
 def _records(seen: Seen) -> Iterator[Finding]:
+    for hole in seen.holes:
+        where = f"offset {hole.first}" if hole.records == 1 else f"offsets {hole.first} to {hole.last}"
+        cause = (
+            f"went on without {counted(hole.records, 'record')} of its log, at {where}: their effect is lost"
+        )
+        remedy = (
+            "nothing folds them later by itself: `stream-durable replay rebuild --into SCHEMA` makes a state "
+            "that has them, if the log still has its beginning; report it with the log of the reconcilers"
+        )
+        yield Finding("records", "problem", f"partition {hole.partition}", cause, remedy)
     if seen.dead:
         cause = f"{counted(seen.dead, 'record')} of the last day could not be applied"
         topic = full_name(seen.settings.prefix, DEAD)

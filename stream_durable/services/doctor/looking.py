@@ -27,6 +27,8 @@ _DEAD_MAX: Final = 10_000
 _NOW: Final = SystemClock().now
 #: Messages between runs and channels take less; what both disagree about for longer is wrong.
 _PATIENCE_SECONDS: Final = 5.0
+#: The evidence of so many batches is read, of each partition; `replay verify` reads all.
+_BATCHES_MAX: Final = 10_000
 
 
 async def look(ports: Ports, client: AsyncClient, settings: Settings, now: int) -> Seen:
@@ -86,6 +88,7 @@ async def diagnose(settings: Settings, now: Callable[[], int] = _NOW) -> Seen:
         notes=found.notes, topics=steps, ahead=found.ahead, standings=found.standings,
         ingress=whole.ingress, queues=whole.queues,
         strays=await bootstrap.stray_waits(settings, patience_seconds=_PATIENCE_SECONDS),
+        holes=await bootstrap.left_out(settings, batches=_BATCHES_MAX),
     )  # fmt: skip
 
 
