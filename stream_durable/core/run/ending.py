@@ -163,17 +163,19 @@ def end(run: Run, status: str, now: int, out: Effects) -> None:
     if has_begun:
         portions.withdraw(run)
     for i in _every(run.graph) if run.steps or has_begun else ():
-        if (has_begun and not run.need[i]) or _is_put_back(run, i):
+        if (has_begun and not run.need[i]) or _is_open(run, i):
             _cancel_step(run, i, now, out)
     _finish(run, status, now, out)
     # Steps were closed without being counted; what is in memory is to be what is loaded again.
     recount(run)
 
 
-def _is_put_back(run: Run, i: int) -> bool:
-    """Return whether a step was reset and has not begun again, or is a group reopened by a retry."""
+def _is_open(run: Run, i: int) -> bool:
+    """Return whether a step was reset and has not begun again, is a reopened group, or a hook under way."""
     step = run.steps.get(i)
-    return step is not None and step.status in (PENDING, RUNNING) and not run.graph.is_helper(i)
+    if step is None or not run.graph.is_helper(i):
+        return step is not None and step.status in (PENDING, RUNNING)
+    return step.status not in STEP_ENDED and (step.status != PENDING or step.is_held_up)
 
 
 def _every(graph: Graph) -> Iterable[int]:

@@ -173,7 +173,9 @@ def _put_back(
         if entering.asks(run):
             run.status = PENDING
         _restart_time(run, now, out)
-        if run.status != PENDING:
+        if run.status == PENDING:
+            due.expect_moment(run, out)
+        else:
             due.expect_run(run, now, out)
     reset(run, which, reopened, out)
     if had_ended:

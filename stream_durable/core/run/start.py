@@ -83,7 +83,7 @@ def start(run: Run, message: StartRun, now: int, out: Effects) -> Outcome:
         )  # fmt: skip
         if isinstance(message, StartScheduled):
             run.requests.scheduled = Scheduled(message.schedule, message.moment)
-    due.keep(run, message)
+    due.keep(run, message, out)
     if message.at is not None and message.at > now:
         set_run_due(run, message.at, out)
         say_start(run, RUN_SCHEDULED, now, out)
