@@ -25,7 +25,7 @@ Make = Callable[[], tuple[Mapping[str, "Probe"], Callable[[], Awaitable[None]]]]
 
 
 class Readiness:
-    """Asks each server at most once a second, whoever asks; over one lasting connection to each."""
+    """Asks each server at most once a second for all callers, over one lasting connection to each."""
 
     def __init__(self, make: Make | None = None) -> None:
         """Ask nothing yet. Without probes everything is there."""
@@ -36,7 +36,7 @@ class Readiness:
     async def answer(self) -> Response:
         """Return 200, or 503 with the names of what does not answer; within about two seconds.
 
-        The reasons are in the log of the process: whoever asks needs no token.
+        The reasons are in the log of the process, since callers need no token.
         """
         asked = self._probes()
         found = await asyncio.gather(*(one.is_there() for one in asked.values()))
