@@ -210,7 +210,7 @@ def lease_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
 
 def give_up(run: Run, i: int, now: int, out: Effects) -> bool:
     """End a call beside the graph without another attempt, if the run is ending; return whether it is."""
-    if (run.failure is None and run.output is None) or not run.graph.is_beside(i):
+    if not run.is_ending or not run.graph.is_beside(i):
         return False
     ends: list[End] = []
     end_call(run, i, out, ends)

@@ -13,6 +13,7 @@ from stream_durable.core.gate.state import gate_id
 from stream_durable.core.ids import ID_BYTES_MAX, byte_length, fits
 from stream_durable.core.messages import GateLeft, PlaceAsked, PlaceLeft
 from stream_durable.core.run import inside
+from stream_durable.core.run.routing import queue_of
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.values import root_value
 
@@ -50,7 +51,7 @@ def place_at(run: Run, gate: Gate) -> tuple[str, str]:
 def queue_gate(run: Run, node: StepNode) -> Gate | None:
     """Return the gate of a function's queue, if the queue is limited as a whole."""
     limited = run.graph.limited
-    return limited.get(run.queue_of(node)) if limited else None
+    return limited.get(queue_of(run, node)) if limited else None
 
 
 def leave_place(run: Run, i: int, step: Step, out: Effects) -> None:

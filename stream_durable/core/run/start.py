@@ -143,7 +143,7 @@ def cancel(run: Run, message: CancelRun, now: int, out: Effects, last: End | Non
 def run_out_of_time(run: Run, now: int, out: Effects) -> None:
     """Fail the run after its time-out; a run already ending continues to do so."""
     set_run_due(run, None, out)
-    if run.failure is not None or run.output is not None:
+    if run.is_ending:
         return
     run.failure = Failure("timeout", f"the run did not end within {time_limit(run)} ms", retryable=False)
     ends: list[End] = []

@@ -10,10 +10,8 @@ import msgspec
 from msgspec import Raw
 
 from stream_durable.core.definition.graph import Graph
-from stream_durable.core.definition.nodes import StepNode
 from stream_durable.core.emissions import RefusedEmission
 from stream_durable.core.failure import Failure
-from stream_durable.core.lanes import first_lane, part_for
 from stream_durable.core.messages import Grafted, OptionalRaw, Scheduled
 from stream_durable.core.run.attribute_set import Attributes
 from stream_durable.core.run.entry import Entry
@@ -317,6 +315,11 @@ class Run:
         return self.status in RUN_ENDED
 
     @property
+    def is_ending(self) -> bool:
+        """Whether the run fails, is cancelled or is finished, or has ended."""
+        return self.failure is not None or self.output is not None
+
+    @property
     def is_paused(self) -> bool:
         """Whether the run is paused."""
         return self.requests is not None and self.requests.pause is not None
@@ -325,24 +328,6 @@ class Run:
     def begins_nothing(self) -> bool:
         """Whether no step may begin. On its way to an end, a paused run goes all of the way."""
         return self.is_paused and self.failure is None and self.cancel_request is None
-
-    def queue_of(self, function: StepNode) -> str:
-        """Return the queue for a function: the run's, unless the function names another."""
-        return self.queue if self.queue is not None and function.queue == "default" else function.queue
-
-    def lane_of(self, i: int, attempt: int) -> str:
-        """Return the lane for an attempt of a step: by priority, and first for what a run begins with.
-
-        The lane of an attempt never changes, so that a cancellation follows on the same one.
-        """
-        node = self.graph.work[i]
-        assert node is not None
-        queue = self.queue_of(node)
-        if self.graph.laned and queue in self.graph.laned:
-            queue = part_for(queue, self.priority if node.priority is None else node.priority)
-        if self.has_lanes and attempt == 1 and i < self.graph.definition_size and not self.graph.need[i]:
-            return first_lane(queue)
-        return queue
 
     def has_seen(self, order: str) -> bool:
         """Return whether a request of this id was applied."""
