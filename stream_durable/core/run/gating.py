@@ -34,7 +34,7 @@ def ask_place(
     out.messages.append(
         PlaceAsked(
             key=place, run=run.id, step=run.graph.names[i], attempt=step.attempt,
-            passes=inside.passes_of(step), limits=gate.limits, share=share,
+            passes=turn_of(step), limits=gate.limits, share=share,
             priority=run.priority if priority is None else priority, units=cost, format=GATES,
         )
     )  # fmt: skip
@@ -54,6 +54,14 @@ def queue_gate(run: Run, node: StepNode) -> Gate | None:
     return limited.get(queue_of(run, node)) if limited else None
 
 
+def turn_of(step: Step) -> int:
+    """Return the number of an attempt's turn at its gates: it asks anew for each pass, and after each snooze.
+
+    An answer to an earlier turn may come late, and lets nobody in.
+    """
+    return inside.passes_of(step) + (0 if step.detail is None else step.detail.snoozes)
+
+
 def leave_place(run: Run, i: int, step: Step, out: Effects) -> None:
     """Give back the places of a step, or take the step out of the lines, if it has asked gates."""
     detail = step.detail
@@ -67,11 +75,17 @@ def leave_place(run: Run, i: int, step: Step, out: Effects) -> None:
         detail.queue_place = ""
 
 
+def leave_turn(run: Run, i: int, step: Step, out: Effects) -> None:
+    """Give back the places of an attempt that asks for others later."""
+    leave_place(run, i, step, out)
+    step.detailed().snoozes += 1
+
+
 def _leave(run: Run, i: int, step: Step, gate: str, out: Effects, *, units: int | None = None) -> None:
     out.messages.append(
         PlaceLeft(
             key=gate, run=run.id, step=run.graph.names[i], attempt=step.attempt,
-            passes=inside.passes_of(step), units=units, format=GATES,
+            passes=turn_of(step), units=units, format=GATES,
         )
     )  # fmt: skip
     run.touched[i] = None

@@ -64,8 +64,9 @@ class Detail(msgspec.Struct, omit_defaults=True):
     queue_place: str = ""
     #: What the attempt said that it has cost.
     spent: int | None = None
-    #: How often the attempt has been given back.
+    #: How often the attempt has been given back, and how often for a time without its places at gates.
     returns: int = 0
+    snoozes: int = 0
     #: Whether a command for the attempt was delivered twice, and nobody knows what came of the first time.
     is_suspect: bool = False
     #: Whether the attempt was asked to stop and its answer is waited for.
@@ -155,7 +156,7 @@ class Step:
         detail = self.detail
         if self.status != PENDING or detail is None:
             return False
-        return detail.inside is not None or self.attempt > detail.first
+        return detail.inside is not None or self.attempt > detail.first or detail.returns > 0
 
     def detailed(self) -> Detail:
         """Return the detail for writing."""

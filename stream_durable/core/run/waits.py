@@ -294,7 +294,7 @@ def _time_has_come(run: Run, i: int, step: Step, now: int, out: Effects) -> None
     elif step.status == READY:
         step.due = None
         if not attempts.give_up(run, i, now, out):
-            attempts.ask_again(run, i, step, out, has_place=False)
+            attempts.call_again(run, i, step, out)
     else:
         _wait_over(run, i, step, now, out)
 
