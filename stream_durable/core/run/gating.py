@@ -55,7 +55,7 @@ def queue_gate(run: Run, node: StepNode) -> Gate | None:
 
 
 def turn_of(step: Step) -> int:
-    """Return the number of an attempt's turn at its gates: it asks anew for each pass, and after each snooze.
+    """Return the number of an attempt's turn at its gates: it asks again for each pass and after each snooze.
 
     An answer to an earlier turn may come late, and lets nobody in.
     """
