@@ -15,6 +15,7 @@ from stream_durable.api import page, problems
 from stream_durable.api.callers import role_for
 from stream_durable.api.connection import Connect, Connection
 from stream_durable.api.guard import Find, Guard
+from stream_durable.api.readiness import Readiness
 from stream_durable.api.sections import PREFIX, Sections, include
 from stream_durable.core.errors import BrokenError
 
@@ -38,13 +39,15 @@ def make_app(
     is_open: bool = True,
     is_local: bool = True,
     base_path: str = "",
+    readiness: Readiness | None = None,
 ) -> FastAPI:
     """Return the application on a world opened by the first request."""
-    connection = Connection(connect)
+    connection, ready = Connection(connect), readiness or Readiness()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        await ready.close()
         await connection.close()
 
     app = FastAPI(
@@ -62,6 +65,7 @@ def make_app(
     app.state.find = find
     app.state.is_open = is_open
     app.add_api_route("/healthz", _healthy, include_in_schema=False)
+    app.add_api_route("/readyz", ready.answer, include_in_schema=False)
     app.router.default = page.fallback
     problems.answer_errors(app)
     app.add_middleware(Sections, owner=app)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -17,18 +17,29 @@ from fastapi import FastAPI
 from stream_durable.api.app import make_app
 from stream_durable.api.connection import Connection
 from stream_durable.api.guard import Find
+from stream_durable.api.readiness import Readiness
 from stream_durable.core.errors import RejectedError
 from stream_durable.metrics import Metrics
 from stream_durable.operating import check_schema
 from stream_durable.running import with_running
 from stream_durable.services.host import Service
 from stream_durable.settings import Settings, is_loopback
-from stream_durable.telemetry import API_OPENED, SETTINGS_QUESTIONED, logger
+from stream_durable.telemetry import (
+    API_OPENED,
+    KAFKA_LOST,
+    KAFKA_REGAINED,
+    POSTGRES_LOST,
+    POSTGRES_REGAINED,
+    SETTINGS_QUESTIONED,
+    logger,
+)
+from stream_durable.wire.topics import INBOX, full_name
 
 if TYPE_CHECKING:
     from stream_durable.api.callers import Caller
     from stream_durable.api.world import World
     from stream_durable.ports import ApiTokens
+    from stream_durable.services.probes import Probe
 
 _log = logger(__name__)
 
@@ -41,6 +52,10 @@ def create_app(settings: Settings | Path | None = None, *, find: Find | None = N
     for its own users, from a secret to a caller.
     """
     loaded = settings if isinstance(settings, Settings) else with_running(Settings.load(settings))
+    return _made(loaded, find, Readiness(partial(_probes, loaded)))
+
+
+def _made(loaded: Settings, find: Find | None, readiness: Readiness) -> FastAPI:
     instance = _Instance(loaded)
     is_local = is_loopback(loaded.api.host)
     return make_app(
@@ -49,6 +64,7 @@ def create_app(settings: Settings | Path | None = None, *, find: Find | None = N
         is_open=is_local or loaded.security.insecure,
         is_local=is_local,
         base_path=loaded.api.base_path,
+        readiness=readiness,
     )
 
 
@@ -62,7 +78,8 @@ async def role(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
     listening.listen()
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    app = create_app(settings)
+    probes, close = _probes(settings)
+    app = _made(settings, None, Readiness(lambda: (probes, close)))
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, date_header=False,
         timeout_graceful_shutdown=10, lifespan="on", ws="none",
@@ -70,9 +87,11 @@ async def role(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
     server = _Server(config, app.state.connection)
     _log.info(API_OPENED, address=f"http://{shown}:{port}{settings.api.base_path}/")
     try:
-        yield Service(partial(server.work, listening), {})
+        checks = {name.lower(): probe.check for name, probe in probes.items()}
+        yield Service(partial(server.work, listening), checks, tuple(probes.values()))
     finally:
         listening.close()
+        await close()
 
 
 class _Server(uvicorn.Server):
@@ -129,6 +148,21 @@ class _Instance:
 
         async with connected(_for_reading(self._settings), self._settings, self.tokens()) as world:
             yield world
+
+
+def _probes(settings: Settings) -> tuple[dict[str, Probe], Callable[[], Awaitable[None]]]:
+    """Return what asks Kafka and Postgres, and closes the connection to the latter."""
+    from stream_durable.kafka.probe import KafkaProbe  # noqa: PLC0415 - see above
+    from stream_durable.postgres.probe import PostgresProbe  # noqa: PLC0415 - see above
+    from stream_durable.services.probes import Probe  # noqa: PLC0415 - see above
+
+    kafka = KafkaProbe(settings.kafka, full_name(settings.prefix, INBOX), client="stream-durable-probe")
+    postgres = PostgresProbe(_for_reading(settings).postgres)
+    probes = {
+        "Kafka": Probe(kafka.ask, lost=KAFKA_LOST, regained=KAFKA_REGAINED),
+        "Postgres": Probe(postgres.ask, lost=POSTGRES_LOST, regained=POSTGRES_REGAINED),
+    }
+    return probes, postgres.close
 
 
 def _for_reading(settings: Settings) -> Settings:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from stream_durable.cli.output import Format, Output, Took, cell_text, console, show_one
 from stream_durable.cli.values import load_settings
+from stream_durable.cli.watching import ends_at_interrupt, passes, told_of_retries
+from stream_durable.core.errors import TransientError
 from stream_durable.core.moments import moment
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
-    from stream_durable.client import QueueState, RunList, WorkerState
+    from stream_durable.client import AsyncClient, QueueState, RunList, WorkerState
     from stream_durable.services.status import Backlog, Status
     from stream_durable.settings import Settings
 
@@ -51,41 +55,64 @@ def top(
     elif once or not sys.stdout.isatty():
         console().print(_drawn(asyncio.run(_look(settings))))
     else:
-        try:
-            asyncio.run(_live(settings, every))
-        except KeyboardInterrupt:
-            return
+        asyncio.run(_live(settings, every))
 
 
 async def _live(settings: Settings, every: float) -> None:
     from rich.live import Live
 
     from stream_durable import connecting
-    from stream_durable.services import status as services
 
+    with Live(console=console(), screen=True, auto_refresh=False) as live, ends_at_interrupt(live.stop):
+        async with connecting.client(settings) as client:
+            await _watch(
+                partial(_seen, settings, client), lambda drawn: live.update(drawn, refresh=True),
+                partial(asyncio.sleep, every),
+            )  # fmt: skip
+
+
+async def _watch(
+    look: Callable[[], Awaitable[_Screen]],
+    draw: Callable[[Group], None],
+    pause: Callable[[], Awaitable[None]],
+) -> None:
+    """Draw until cancelled; what is away for a moment is waited for once there is something to show."""
     before: _Screen | None = None
-    async with connecting.client(settings) as client:
-        with Live(console=console(), screen=True, auto_refresh=False) as live:
-            while True:
-                seen = _Screen(
-                    await services.status(settings), await client.queues(), await client.workers(),
-                    await client.list(limit=_RUNS),
-                )  # fmt: skip
+
+    def note(reason: str) -> None:
+        draw(_drawn(before, reason))
+
+    with told_of_retries(note):
+        while True:
+            try:
+                seen = await look()
+            except TransientError as error:
+                if before is None or not passes(error):
+                    raise
+                note(str(error))
+            else:
                 if before is not None:
                     seconds = (seen.status.at - before.status.at) / 1_000
                     seen = seen._replace(ended=(_ended(seen.status) - _ended(before.status), seconds))
-                live.update(_drawn(seen), refresh=True)
                 before = seen
-                await asyncio.sleep(every)
+                draw(_drawn(seen))
+            await pause()
 
 
 async def _look(settings: Settings) -> _Screen:
     from stream_durable import connecting
+
+    async with connecting.client(settings) as client:
+        return await _seen(settings, client)
+
+
+async def _seen(settings: Settings, client: AsyncClient) -> _Screen:
     from stream_durable.services import status as services
 
-    found = await services.status(settings)
-    async with connecting.client(settings) as client:
-        return _Screen(found, await client.queues(), await client.workers(), await client.list(limit=_RUNS))
+    return _Screen(
+        await services.status(settings), await client.queues(), await client.workers(),
+        await client.list(limit=_RUNS),
+    )  # fmt: skip
 
 
 def _ended(found: Status) -> int:
@@ -94,10 +121,15 @@ def _ended(found: Status) -> int:
     return sum(count for status, count in found.runs.items() if status in RUN_ENDED)
 
 
-def _drawn(seen: _Screen) -> Group:
+def _drawn(seen: _Screen | None, reason: str = "") -> Group:
+    """Return what was seen last, and why there is nothing newer."""
     from rich.console import Group
+    from rich.text import Text
 
-    parts: list[str | Table | None] = [
+    if seen is None:
+        return Group(Text(f"Waiting: {reason}."))
+    parts: list[str | Table | Text | None] = [
+        Text(f"Waiting: {reason}. This is as of {cell_text(moment(seen.status.at))}.\n") if reason else None,
         _heading(seen),
         _queues(seen),
         _partitions(seen),

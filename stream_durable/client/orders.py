@@ -47,7 +47,7 @@ def check_retry(run: Run, order: RetryRun) -> None:
     """Refuse to retry steps of a run without any, or about to end."""
     if order.step and order.whole:
         raise RejectedError("contradiction", "retry one step and all after it, or the whole run, not both")
-    if run.ended is None and (run.failure is not None or run.output is not None or run.status == PENDING):
+    if run.ended is None and (run.is_ending or run.status == PENDING):
         text = "has not begun" if run.status == PENDING else "is about to end: wait for that"
         raise RejectedError("not_ended", f"run {run.id!r} cannot be retried now: it {text}")
     if undoing.has_failed(run, order.step):

@@ -15,6 +15,7 @@ from stream_durable.core.definition.nodes import SignalNode, StepNode
 from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.core.run.entering import entry_of, is_waiting
 from stream_durable.core.run.explain import causes
+from stream_durable.core.run.routing import lane_of
 from stream_durable.core.run.rows import RunRow, thaw_run
 from stream_durable.core.run.sections import SECTION
 from stream_durable.core.run.state import Run
@@ -204,7 +205,7 @@ async def _commands(edge: Edge, run: Run, commanded: Iterable[int]) -> Mapping[s
     for i in commanded:
         step, name = run.steps.get(i), run.graph.names[i]
         attempt = 1 if step is None else step.attempt
-        lane = run.lane_of(i, attempt)
+        lane = lane_of(run, i, attempt)
         if lane in lanes or len(lanes) == LOOKED_UP_MAX:
             continue
         lanes.add(lane)

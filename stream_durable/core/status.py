@@ -41,7 +41,8 @@ _OVER: Final = _STOPPED | {HELD}
 STEP_MOVES: Final[Mapping[str, frozenset[str]]] = {
     # One that a pause holds between two attempts, or two passes, may run out of time.
     PENDING: frozenset({READY, RUNNING, WAITING, HELD, FAILED, SKIPPED, CANCELLED}),
-    READY: _OVER | {RUNNING, WAITING, RETRYING},
+    # Back, if it has snoozed and the run is paused.
+    READY: _OVER | {PENDING, RUNNING, WAITING, RETRYING},
     RUNNING: _OVER | {READY, WAITING, RETRYING},
     # A step that waits inside its function goes on, or is held like one that begins.
     WAITING: _OVER | {READY, PENDING},

@@ -8,13 +8,14 @@ from typing import Final, Literal, NamedTuple
 from stream_durable.core.definition.nodes import StepNode, gate_of
 from stream_durable.core.run.explain import status_of
 from stream_durable.core.run.gating import queue_gate
+from stream_durable.core.run.routing import queue_at
 from stream_durable.core.run.state import Step
 from stream_durable.core.status import PENDING, STEP_ENDED
 from stream_durable.explain.phrases import Times, attempt_of, counted
 from stream_durable.explain.reason import ORDER, CheckName, Reason
 from stream_durable.explain.settled import Completed
 from stream_durable.explain.snapshot import Snapshot, moment
-from stream_durable.explain.steps import attempt_number, queue_of
+from stream_durable.explain.steps import attempt_number
 
 
 class Check(NamedTuple):
@@ -91,7 +92,7 @@ def _queue(seen: Snapshot, i: int, at: Times) -> str:
         return "none: no worker is needed"
     place = seen.commands.get(seen.run.graph.names[i])
     workers = "" if place is None else f": {counted(len(place.readers), 'worker')}"
-    return f"{queue_of(seen.run, i)}{workers}"
+    return f"{queue_at(seen.run, i)}{workers}"
 
 
 def _command(seen: Snapshot, i: int, at: Times) -> str:

@@ -137,7 +137,7 @@ def _of_run(seen: Snapshot, at: Times) -> Reason | None:
         return before_run(seen)
     if run.is_paused:
         return paused(run)
-    if run.failure is not None or run.output is not None or run.status in (CANCELLING, COMPENSATING):
+    if run.is_ending or run.status in (CANCELLING, COMPENSATING):
         return _ending(seen, at)
     return None
 

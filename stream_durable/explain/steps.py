@@ -27,6 +27,7 @@ from stream_durable.core.run.from_outside import Asked
 from stream_durable.core.run.groups import window
 from stream_durable.core.run.inside import first_of, open_waits
 from stream_durable.core.run.past import is_past
+from stream_durable.core.run.routing import queue_at
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.waiting import cause_of_wait
 from stream_durable.core.status import (
@@ -139,7 +140,7 @@ def _under_way(seen: Snapshot, i: int, step: Step, cause: Cause) -> Reason:
             return moving.Members(since=moment(step.started), done=total - run.open[i].left, total=total)
         case "answer":
             worker = (step.worker or "") if step.status == RUNNING else ""
-            return moving.Stopping(until=moment(step.due), worker=worker, queue=queue_of(run, i))
+            return moving.Stopping(until=moment(step.due), worker=worker, queue=queue_at(run, i))
         case "retry":
             coming, attempts = attempt_number(run, i, step)
             return waiting.Retry(
@@ -163,7 +164,7 @@ def _given_back(run: Run, i: int, step: Step, failure: Failure) -> Reason:
     if failure.code != NOT_CARRIED:
         return waiting.PutOff(since=since, until=until, message=failure.message)
     return stopped.NotCarried(
-        since=since, until=until, queue=queue_of(run, i), worker=step.worker or "a worker",
+        since=since, until=until, queue=queue_at(run, i), worker=step.worker or "a worker",
         workflow=run.graph.name, message=failure.message,
     )  # fmt: skip
 
@@ -241,7 +242,7 @@ def _is_silent(seen: Snapshot, heard: int, lease: int) -> bool:
 
 def _command(seen: Snapshot, i: int, step: Step) -> Reason:
     """Return the hindrance of a command, or its place, as far as looked up."""
-    run, queue = seen.run, queue_of(seen.run, i)
+    run, queue = seen.run, queue_at(seen.run, i)
     number, attempts = attempt_number(run, i, step)
     since = moment(ready_since(run, i, step))
     held = _held_by_queue(seen, queue)
@@ -386,12 +387,6 @@ def attempt_number(run: Run, i: int, step: Step) -> tuple[int, int]:
     """Return the number of a step's attempt since the last reset, and the greatest number."""
     work = run.graph.work[i]
     return step.attempt - first_of(step) + 1, 1 if work is None else work.retry.attempts
-
-
-def queue_of(run: Run, i: int) -> str:
-    """Return the queue of a step's commands."""
-    work = run.graph.work[i]
-    return run.queue or "default" if work is None else run.queue_of(work)
 
 
 def ready_since(run: Run, i: int, step: Step) -> int | None:

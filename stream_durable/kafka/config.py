@@ -45,6 +45,9 @@ class _Complaints:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:
             self._last[bootstrap] = _DURATION.sub("", error.str()), time.monotonic()
 
+    def forget(self, bootstrap: str) -> None:
+        self._last.pop(bootstrap, None)
+
     def latest(self, bootstrap: str) -> str | None:
         text, at = self._last.get(bootstrap, ("", 0.0))
         return text if text and time.monotonic() - at < _COMPLAINT_SECONDS else None
@@ -59,13 +62,17 @@ class Admin(AdminClient):
     def __init__(self, settings: KafkaSettings, client: str, **ours: Any) -> None:
         """Connect when first asked; `ours` as in `config`."""
         super().__init__(heard(settings, config(settings, client, **ours)))
+        self._bootstrap = settings.bootstrap
 
     def list_topics(self, *arguments: Any, **options: Any) -> Any:
         """Return the cluster's metadata."""
         try:
-            return super().list_topics(*arguments, **options)
+            found = super().list_topics(*arguments, **options)
         finally:
             self.poll(0)
+        # What was complained of before is over, or is complained of again within a second.
+        _complaints.forget(self._bootstrap)
+        return found
 
 
 def config(settings: KafkaSettings, client: str, **ours: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaException
@@ -35,14 +36,17 @@ class Orders:
     async def outcome(self, call: Callable[[], Any]) -> Any:
         """Return the result of a call by the owner; raise its error as ours."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.add(partial(self._carry_out, call, future))
+        try:
+            return await future
+        finally:
+            # An error leads to this frame: in a ring with it the client of the call would live on.
+            del future, call
 
-        def order() -> None:
-            try:
-                found = call()
-            except KafkaException as error:
-                self._call(fail, future, transient(error, self._settings))
-            else:
-                self._call(answer, future, found)
-
-        self.add(order)
-        return await future
+    def _carry_out(self, call: Callable[[], Any], future: asyncio.Future[Any]) -> None:
+        try:
+            found = call()
+        except KafkaException as error:
+            self._call(fail, future, transient(error, self._settings))
+        else:
+            self._call(answer, future, found)

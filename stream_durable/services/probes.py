@@ -35,8 +35,12 @@ class Probe:
     async def run(self) -> None:
         """Ask until cancelled."""
         while True:
-            self._note(await self._outcome())
+            await self.look()
             await asyncio.sleep(_PERIOD_SECONDS)
+
+    async def look(self) -> None:
+        """Ask once, and remember the result; returns within some seconds, whatever comes."""
+        self._note(await self._outcome())
 
     async def _outcome(self) -> str | None:
         try:

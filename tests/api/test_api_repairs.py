@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import asyncpg
 import httpx
 import pytest
+from channels import forget
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from instances import SECONDS, Instance, running, settings_of
@@ -17,13 +18,8 @@ from waiting import eventually
 
 from stream_durable import App, Retry, Workflow
 from stream_durable.api import create_app
-from stream_durable.core.messages import WaitClosed
-from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.local.kafka import LocalKafka
-from stream_durable.ports import Outgoing
 from stream_durable.settings import Settings
-from stream_durable.wire.inbox import encode
-from stream_durable.wire.topics import INBOX
 
 pytestmark = pytest.mark.real
 
@@ -99,16 +95,6 @@ async def _rows(settings: Settings, query: str) -> Any:
         await connection.close()
 
 
-async def _forget(settings: Settings) -> None:
-    """Take the wait of a run from its channel, as a message of nobody's could."""
-    publisher = KafkaPublisher(settings.kafka, settings.prefix, client="test")
-    message = WaitClosed(key="paid/seven", run="order-7", wait="paid")
-    try:
-        assert not await publisher.publish([(Outgoing(INBOX, None, b"paid/seven", encode(message)), None)])
-    finally:
-        await publisher.close()
-
-
 async def test_the_doctor_finds_a_forgotten_wait_and_repairs_it(settings: Settings) -> None:
     async def waits() -> int:
         return len(await _rows(settings, "select from channel_wait"))
@@ -121,7 +107,7 @@ async def test_the_doctor_finds_a_forgotten_wait_and_repairs_it(settings: Settin
         await eventually(waits, "the run waits on its channel", seconds=SECONDS)
         whole = await site.until("/doctor", lambda one: not one["findings"])
         assert (whole["problems"], whole["warnings"], whole["following"]) == (0, 0, None)
-        await _forget(settings)
+        await forget(settings, "paid/seven", run="order-7", wait="paid")
         await eventually(is_forgotten, "the channel has forgotten", seconds=SECONDS)
         [fault] = (await site.until("/doctor?check=waits", lambda one: one["findings"]))["findings"]
         assert (fault["thing"], fault["repair"]) == ("run order-7, step paid", "reopen_waits")

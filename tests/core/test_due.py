@@ -27,10 +27,12 @@ from builders import (
 )
 
 from stream_durable.core.definition.formats import format_of
+from stream_durable.core.definition.guards import Gate
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.definition.validate import validate
 from stream_durable.core.format import DUE
-from stream_durable.core.messages import Grafted, RetryRun, RunTimerFired
+from stream_durable.core.gate.limits import GateLimits
+from stream_durable.core.messages import Grafted, PlaceGiven, RetryRun, RunTimerFired
 from stream_durable.core.policy import RetryPolicy
 from stream_durable.core.run.rows import phase
 from stream_durable.core.status import Outcome
@@ -312,3 +314,69 @@ def test_the_end_of_a_held_run_forgets_what_is_overdue() -> None:
     assert overdue(play) == 2
     play.failed("b")
     assert (play.run.status, overdue(play)) == ("failed", 0)
+
+
+def in_line(*nodes: Any, **options: Any) -> Play:
+    """A run with a moment, in line at a gate."""
+    gate = Gate(name="few", limits=GateLimits(at_once=1))
+    given = options.pop("start", {"due_at": NOON + HOUR})
+    return Play(*(nodes or (step("a"),)), gate=gate, start=given, **options)
+
+
+def let_in(play: Play, turn: int = 1) -> Said:
+    return play.tell(PlaceGiven(key=RUN, attempt=turn, gate="few//", is_held=True, format=2))
+
+
+def test_a_run_in_line_misses_the_moment_of_its_start() -> None:
+    play = in_line(hooks=(hook("on_overdue"),))
+    assert (play.run.status, play.began.timers) == ("pending", {"~due": NOON + HOUR})
+    play.reload()
+    said = missed(play)
+    assert (said.facts, said.asked, overdue(play)) == (["run.overdue"], [("~on_overdue", 1)], 1)
+    play.reload()
+    assert overdue(play) == 1
+    play.completed("~on_overdue")
+    said = let_in(play)
+    assert said.asked == [("a", 1)] and "~due" not in said.timers, "it is missed once"
+    assert overdue(play) == 1
+    assert play.completed("a").facts[-1] == "run.completed"
+
+
+def test_a_run_let_in_in_time_keeps_its_moment() -> None:
+    play = in_line()
+    assert "~due" not in let_in(play).timers
+    assert missed(play).facts == ["run.overdue"]
+    assert (
+        Play(step("a"), start={"at": NOON + 2 * HOUR, "due_at": NOON + HOUR}).last.timers["~due"]
+        == NOON + HOUR
+    )
+    assert "~due" not in in_line(due_ms=HOUR, start={}).last.timers, "a time counts from the beginning"
+
+
+def test_a_paused_run_in_line_misses_its_moment() -> None:
+    play = in_line()
+    play.paused()
+    assert missed(play).facts == ["run.overdue"]
+
+
+def test_the_hook_of_a_run_in_line_holds_up_no_end() -> None:
+    play = in_line(hooks=(hook("on_overdue"),))
+    missed(play)
+    said = play.cancelled()
+    assert play.run.status == "cancelled" and overdue(play) == 0
+    assert said.cancels == [("~on_overdue", 1)]
+    assert play.completed("~on_overdue").outcome is Outcome.LATE
+
+
+def test_a_retry_in_line_expects_its_moment_again() -> None:
+    play = in_line(start={"due_at": NOON + HOUR})
+    missed(play)
+    let_in(play)
+    play.failed("a")
+    assert (play.run.status, overdue(play)) == ("failed", 0)
+    said = play.retried(id="r1")
+    assert (play.run.status, overdue(play), said.timers["~due"]) == ("pending", 0, NOON + HOUR)
+    play.reload()
+    assert overdue(play) == 0
+    assert missed(play).facts == ["run.overdue"]
+    assert "~due" not in let_in(play, 2).timers

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from builders import RUN, Play, reacting, step, undoing
+from msgspec.structs import replace
 
 from stream_durable.core.definition.formats import format_of
 from stream_durable.core.definition.guards import Gate
@@ -226,3 +227,23 @@ def test_a_workflow_without_a_gate_asks_nothing() -> None:
     play = Play(step("a"))
     assert play.run.requests is None
     assert play.began.facts == ["run.started"]
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+def test_a_grant_to_a_turn_before_a_snooze_lets_the_step_in_no_more(is_held: bool) -> None:  # noqa: FBT001
+    play = Play(step("a", gate=Gate(name="bank", limits=LIMITS)))
+    given = PlaceGiven(key=RUN, step="a", attempt=1, gate="bank//", is_held=is_held, format=2)
+    assert play.tell(given).asked == [("a", 1)]
+    play.returned("a", delay_ms=1_000)
+    play.reload()
+    assert play.tell(given).outcome is Outcome.LATE, "while it sleeps"
+    [asked] = play.fire("a").messages
+    assert isinstance(asked, PlaceAsked) and (asked.attempt, asked.passes) == (1, 1)
+    play.reload()
+
+    said = play.tell(given)
+    assert (said.outcome, said.asked) == (Outcome.LATE, [])
+    assert play.tell(replace(given, passes=asked.passes)).asked == [("a", 1)]
+    play.completed("a")
+    left = [(m.attempt, m.passes) for m in play.last.messages if isinstance(m, PlaceLeft)]
+    assert left == ([(1, 1)] if is_held else []), "the gate knows it by the turn of its request"

@@ -232,3 +232,28 @@ async def test_a_step_that_waits_at_a_gate_past_its_due_time_is_overdue(engine: 
     assert "gate bank" in cause
     await engine.advance("20m")
     assert (first.output, second.output) == (45, 1) and await overdue_runs(engine) == []
+
+
+async def test_runs_that_wait_to_begin_miss_the_moment_of_their_start(engine: Engine) -> None:
+    told: list[tuple[str, str]] = []
+    flow = Workflow("order", gate=Gate("few", at_once=1))
+    flow.wait_signal("go")
+
+    @flow.on_overdue
+    def remind(happened: Happened) -> None:
+        told.append((happened.run, happened.status))
+
+    moment = engine.now + timedelta(hours=1)
+    first = await engine.start(flow, id="order-1")
+    waiting = await engine.start(flow, id="order-2", due=moment)
+    later = await engine.start(flow, id="order-3", due=moment, after="5h")
+    await engine.advance("2h")
+    assert sorted(told) == [("order-2", "pending"), ("order-3", "pending")]
+    assert sorted(await overdue_runs(engine)) == [("order-2", 1), ("order-3", 1)]
+    assert later.state.overdue_since == waiting.state.overdue_since is not None
+    for run in (first, waiting, later):
+        await engine.advance("2h")
+        await engine.signal(run, "go", 1)
+    await engine.until_idle()
+    assert waiting.status == later.status == "completed" and len(told) == 2
+    assert [event.type for event in waiting.events].count("run.overdue") == 1

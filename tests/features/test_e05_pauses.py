@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from stream_durable import Context, Expand, Fail, Happened, Retry, Workflow
+from stream_durable import Context, Expand, Fail, Gate, Happened, Retry, Snooze, Workflow
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.lifecycle import StepEvent
 from stream_durable.testing import Engine
@@ -129,6 +129,30 @@ async def test_the_next_attempt_waits_too(engine: Engine) -> None:
     await run.resume()
     await engine.until(run, "completed")
     assert run.step("a").attempts == 2
+
+
+@pytest.mark.parametrize("gate", [None, Gate("bank", at_once=1)])
+async def test_a_step_that_has_snoozed_waits_too(engine: Engine, gate: Gate | None) -> None:
+    calls, begun = list[str](), list[str]()
+    flow = Workflow("flow")
+
+    @flow.step(gate=gate)
+    def a(ctx: Context) -> str | Snooze:
+        calls.append(ctx.idempotency_key)
+        return Snooze("1m") if len(calls) == 1 else "a"
+
+    @flow.on_step_start
+    def began(happened: Happened) -> None:
+        begun.append(happened.step)
+
+    run = await engine.start(flow)
+    await engine.advance("10s")
+    await run.pause()
+    await engine.advance("1h")
+    assert (run.status, len(calls), run.step("a").status) == ("paused", 1, "pending")
+    await run.resume()
+    await engine.until(run, "completed")
+    assert calls[0] == calls[1] and run.step("a").attempts == 1 and begun == ["a"]
 
 
 async def test_the_total_time_goes_on_between_attempts(engine: Engine) -> None:

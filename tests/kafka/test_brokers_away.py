@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from contextlib import aclosing
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 from waiting import eventually
 
 from stream_durable.client.edge import Edge
 from stream_durable.core.errors import TransientError
-from stream_durable.kafka.config import transient
+from stream_durable.kafka.config import _complaints, transient
 from stream_durable.kafka.log import GroupLog
+from stream_durable.kafka.orders import Orders
 from stream_durable.kafka.probe import KafkaProbe
 from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.kafka.reader import KafkaReader
+from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.process import free_ports
 from stream_durable.ports import Outgoing, Span
 from stream_durable.settings import KafkaSettings
@@ -99,3 +103,35 @@ async def test_a_client_that_gave_up_does_not_wait_for_what_it_gave_up(nobody: K
 
 def test_without_a_complaint_the_error_says_what_is_known(nobody: KafkaSettings) -> None:
     assert reason(nobody).endswith("(kafka.bootstrap): no broker could be reached")
+
+
+@pytest.mark.real
+async def test_a_complaint_from_before_an_answer_explains_nothing_after_it(kafka_broker: LocalKafka) -> None:
+    settings = KafkaSettings(bootstrap=kafka_broker.bootstrap)
+    _complaints.note(settings.bootstrap, KafkaError(KafkaError._TRANSPORT, "Connection refused"))
+    assert reason(settings).endswith("Connection refused")
+
+    await KafkaProbe(settings, "sd.inbox", client="probe").ask()
+
+    assert reason(settings).endswith("(kafka.bootstrap): no broker could be reached")
+
+
+async def test_an_error_of_a_call_keeps_no_client(nobody: KafkaSettings) -> None:
+    class Client:
+        def ask(self) -> None:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+
+    orders, client = Orders(nobody, lambda function, *given: function(*given)), Client()
+    kept = weakref.ref(client)
+    asked = asyncio.ensure_future(orders.outcome(client.ask))
+    del client
+    gc.disable()
+    try:
+        await asyncio.sleep(0)
+        orders.follow()
+        with pytest.raises(TransientError):
+            await asked
+        del asked
+        assert kept() is None
+    finally:
+        gc.enable()

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
-from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import pytest
 from budget import TIMERS_AHEAD, TIMERS_AT_ONCE
+from masses import NOW, SCHEMA, Counting
 
 from stream_durable.core.messages import MESSAGE_TYPES, RunTimerFired
 from stream_durable.engine.timers import UNDER_WAY_MAX, WINDOWS_MIN, Timers
 from stream_durable.metrics import Metrics
-from stream_durable.ports import Refusal, TimerPosition
-from stream_durable.postgres.migrate import migrate
-from stream_durable.postgres.store import PostgresStore
-from stream_durable.settings import EngineSettings, PostgresSettings
+from stream_durable.ports import Refusal
+from stream_durable.settings import EngineSettings
 from stream_durable.wire.inbox import decode_message
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
-SCHEMA = "masses"
-NOW = 1_764_000_000_000
 ENGINE = EngineSettings()
 WINDOW = ENGINE.timers_held_max // WINDOWS_MIN
 TYPE = MESSAGE_TYPES.index(RunTimerFired)
@@ -37,19 +33,6 @@ class Clock:
 
     def now(self) -> int:
         return self.ms
-
-
-class Counting(PostgresStore):
-    """Counts the queries for timers, and the rows that they brought."""
-
-    queries = rows = 0
-
-    async def timers(
-        self, partition: int, after: TimerPosition, until: int, limit: int
-    ) -> list[TimerPosition]:
-        found = await super().timers(partition, after, until, limit)
-        self.queries, self.rows = self.queries + 1, self.rows + len(found)
-        return found
 
 
 class Folding:
@@ -86,20 +69,6 @@ class Folding:
     def fold(self, partition: int, count: int) -> None:
         self.under_way[partition] -= count
         self.timers.folded(partition, [TYPE] * count)
-
-
-@pytest.fixture
-async def settings(database: str) -> PostgresSettings:
-    found = PostgresSettings(dsn=database, db_schema=SCHEMA)
-    await migrate(found, 2)
-    return found
-
-
-@pytest.fixture
-async def store(settings: PostgresSettings) -> AsyncIterator[Counting]:
-    store = Counting(settings)
-    yield store
-    await store.close()
 
 
 async def insert(database: str, partition: int, count: int, first: int, span: int, name: str = "r") -> None:

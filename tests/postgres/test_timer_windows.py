@@ -7,33 +7,17 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from masses import NOW, SCHEMA
 
 from stream_durable.ports import TimerPosition
-from stream_durable.postgres.migrate import migrate
 from stream_durable.postgres.queries import queries
 from stream_durable.postgres.store import PostgresStore
 from stream_durable.settings import PostgresSettings
 
 pytestmark = pytest.mark.real
 
-SCHEMA = "masses"
 COUNT = 300_000
-NOW = 1_764_000_000_000
 START: TimerPosition = (-1, "channel", "", "")
-
-
-@pytest.fixture
-async def settings(database: str) -> PostgresSettings:
-    found = PostgresSettings(dsn=database, db_schema=SCHEMA)
-    await migrate(found, 2)
-    return found
-
-
-@pytest.fixture
-async def store(settings: PostgresSettings) -> AsyncIterator[PostgresStore]:
-    store = PostgresStore(settings)
-    yield store
-    await store.close()
 
 
 @pytest.fixture

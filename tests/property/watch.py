@@ -30,6 +30,7 @@ from stream_durable.core.messages import (
     SkipStep,
     StartRun,
 )
+from stream_durable.core.run.routing import queue_of
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
 
@@ -258,7 +259,7 @@ class Watch:
             if isinstance(node, ParallelNode) and any(m in begun for m in graph.members[i]):
                 gates = [node.gate]
             elif work is not None and self._is_with_worker(i):
-                gates = [work.gate, graph.limited.get(run.queue_of(work))]
+                gates = [work.gate, graph.limited.get(queue_of(run, work))]
             for gate in gates:
                 if gate is not None and gate.per is None and gate.limits.at_once is not None:
                     inside[gate.name] += 1

@@ -8,24 +8,20 @@ from typing import Any
 
 import asyncpg
 import pytest
+from channels import forget
 from confluent_kafka.admin import AdminClient
 from instances import Instance, another_worker, running, settings_of
 from waiting import eventually
 
 from stream_durable import App, Workflow
-from stream_durable.core.messages import WaitClosed
-from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.process import free_ports
-from stream_durable.ports import Outgoing
 from stream_durable.postgres.migrate import migrate
 from stream_durable.services.doctor.checks import findings
 from stream_durable.services.doctor.finding import Finding
 from stream_durable.services.doctor.looking import diagnose
 from stream_durable.services.doctor.repairing import repair, repairs_of
 from stream_durable.settings import Settings
-from stream_durable.wire.inbox import encode
-from stream_durable.wire.topics import INBOX
 
 pytestmark = pytest.mark.real
 
@@ -155,14 +151,9 @@ async def test_nothing_is_wrong_and_then_each_of_these_is(instance: Instance) ->
     assert (lost.thing, lost.cause) == ("partition 1", "stands still: truncated")
 
 
-async def _forget(settings: Settings) -> None:
-    """Take the wait from its channel, as a message of nobody's could."""
-    publisher = KafkaPublisher(settings.kafka, settings.prefix, client="test")
-    message = WaitClosed(key="paid/seven", run="order-7", wait="paid")
-    try:
-        assert not await publisher.publish([(Outgoing(INBOX, None, b"paid/seven", encode(message)), None)])
-    finally:
-        await publisher.close()
+async def _until_forgotten(settings: Settings) -> None:
+    """Take the wait from its channel."""
+    await forget(settings, "paid/seven", run="order-7", wait="paid")
 
     async def is_forgotten() -> bool:
         return not await _waits(settings)
@@ -176,7 +167,7 @@ async def _has_dead(settings: Settings) -> bool:
 
 async def test_a_run_that_a_channel_forgot_goes_on_after_the_repair(instance: Instance) -> None:
     settings = instance.settings
-    await _forget(settings)
+    await _until_forgotten(settings)
     assert [one.thing for one in of("waits", await found(settings))] == ["run order-7, step paid"]
 
     assert await repaired(settings) == ["let runs ask their channels again, 1 requests in all"]

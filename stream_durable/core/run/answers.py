@@ -97,7 +97,7 @@ def finished(run: Run, message: AttemptFinished, now: int, out: Effects) -> Outc
         work_off(run, [(i, FAILED, None, failure)], [], now, out)
         return Outcome.APPLIED
     output = bytes(message.output)
-    if run.failure is None and run.output is None and not has_stopped(step):
+    if not run.is_ending and not has_stopped(step):
         portions.withdraw(run)
         run.output = output
         step.detailed().is_final = True
@@ -153,7 +153,7 @@ def _before(run: Run, to: str) -> list[int]:
     In an ending run, or with a target begun or ended meanwhile, a jump changes nothing.
     """
     graph = run.graph
-    if run.failure is not None or run.output is not None:
+    if run.is_ending:
         return []
     target = graph.index.get(to)
     if target is None or graph.is_helper(target) or graph.owner(target) >= 0:

@@ -16,6 +16,7 @@ from stream_durable.core.names import defined_name, helped, results_key
 from stream_durable.core.run import inside
 from stream_durable.core.run.gating import ask_place, queue_gate
 from stream_durable.core.run.items import item_of
+from stream_durable.core.run.routing import lane_of
 from stream_durable.core.run.state import Run, Step, raw_or_null
 from stream_durable.core.run.values import output_of, results_of
 from stream_durable.core.status import READY
@@ -115,7 +116,7 @@ def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:
         failure = Failure("input_too_large", text, retryable=False)
         out.messages.append(AttemptFailed(key=run.id, step=name, attempt=attempt, failure=failure))
         return
-    out.commands.append((run.lane_of(i, attempt), command))
+    out.commands.append((lane_of(run, i, attempt), command))
 
 
 _inputs = msgspec.json.Decoder(tuple[Raw, ...]).decode

@@ -31,7 +31,7 @@ from stream_durable.core.run.advance import complete, work_off
 from stream_durable.core.run.asking import ask_first, dispatch
 from stream_durable.core.run.begin import hold
 from stream_durable.core.run.ending import end_call, stop_step
-from stream_durable.core.run.gating import leave_gate, leave_place, note_spent, queue_gate
+from stream_durable.core.run.gating import leave_gate, leave_place, leave_turn, note_spent, queue_gate
 from stream_durable.core.run.say import clear_due, say_step, set_due
 from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.status import (
@@ -118,7 +118,7 @@ def returned(run: Run, message: AttemptReturned, now: int, out: Effects) -> Outc
         return Outcome.APPLIED
     elif message.delay_ms:
         if not message.is_not_carried:
-            leave_place(run, i, step, out)
+            leave_turn(run, i, step, out)
         step.status = READY
         step.deadline = None
         step.worker = message.worker
@@ -155,9 +155,14 @@ def retry(run: Run, i: int, step: Step, out: Effects) -> None:
     step.due = None
     step.attempt += 1
     if step.detail is not None:
-        step.detail.returns = 0
+        step.detail.returns = step.detail.snoozes = 0
         step.detail.is_suspect = False
     step.started = step.finished = step.worker = None
+    call_again(run, i, step, out)
+
+
+def call_again(run: Run, i: int, step: Step, out: Effects) -> None:
+    """Ask for a call whose time has come, gates first; hold it back while the run is paused."""
     if run.begins_nothing and not run.graph.is_helper(i):
         run.active -= 1
         groups.give_up_place(run, i)
@@ -210,7 +215,7 @@ def lease_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
 
 def give_up(run: Run, i: int, now: int, out: Effects) -> bool:
     """End a call beside the graph without another attempt, if the run is ending; return whether it is."""
-    if (run.failure is None and run.output is None) or not run.graph.is_beside(i):
+    if not run.is_ending or not run.graph.is_beside(i):
         return False
     ends: list[End] = []
     end_call(run, i, out, ends)

@@ -67,7 +67,7 @@ def begin(run: Run, now: int, out: Effects, *, is_retried: bool = False) -> None
     elif run.due is not None:
         set_run_due(run, None, out)
     if is_first or is_retried:
-        due.expect_run(run, now, out)
+        due.expect_begun(run, now, out)
     say_start(run, RUN_STARTED, now, out)
     if is_retried:
         run.output = final_output(run)

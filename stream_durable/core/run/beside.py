@@ -51,7 +51,7 @@ def accept(run: Run, node: BesideNode, call: Beside, now: int, out: Effects) -> 
     ring = _ring_of(run, node.name)
     if call.id in ring.ids:
         return Outcome.DUPLICATE
-    if run.has_ended or (not call.arrival and (run.failure is not None or run.output is not None)):
+    if run.has_ended or (not call.arrival and run.is_ending):
         return Outcome.LATE
     _line_up(run, node, ring, call)
     begin_next(run, node, now, out)
@@ -188,7 +188,7 @@ def _slots(name: str, count: int) -> tuple[str, ...]:
 
 def begin_next(run: Run, node: BesideNode, now: int, out: Effects) -> None:
     """Make the oldest waiting calls, as many as may be under way, unless the run makes none now."""
-    if run.is_paused or run.status == PENDING or run.failure is not None or run.output is not None:
+    if run.is_paused or run.status == PENDING or run.is_ending:
         return
     if not _goes_on(run):
         return

@@ -78,7 +78,7 @@ def _forget_attempt(step: Step) -> None:
     step.losses = 0
     detail = step.detailed()
     detail.first = step.attempt
-    detail.returns = 0
+    detail.returns = detail.snoozes = 0
     detail.is_suspect = detail.has_stopped = False
     detail.percent = detail.label = detail.held_since = None
 

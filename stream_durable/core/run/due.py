@@ -58,11 +58,30 @@ def _moment_of(run: Run, node: Node, now: int) -> int | None:
     return max(0, round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000))
 
 
-def keep(run: Run, message: StartRun) -> None:
-    """Keep the due time of a start."""
+def keep(run: Run, message: StartRun, out: Effects) -> None:
+    """Keep the due time of a start, and plan its moment."""
     if message.due_ms is not None or message.due_at is not None:
         requests = run.requests = run.requests or Requests()
         requests.due_ms, requests.due_at = message.due_ms, message.due_at
+        expect_moment(run, out)
+
+
+def expect_moment(run: Run, out: Effects) -> None:
+    """Plan when a run that has not begun is overdue: at the moment of its start; a time counts from then."""
+    requests = run.requests
+    if requests is None:
+        return
+    requests.expected, requests.overdue_since = requests.due_at, None
+    count(run)
+    if requests.due_at is not None:
+        out.timers["run", run.id, due_name()] = requests.due_at
+
+
+def expect_begun(run: Run, now: int, out: Effects) -> None:
+    """Plan when a run that begins is overdue, unless its moment is planned, or missed, already."""
+    requests = run.requests
+    if requests is None or requests.due_at is None or requests.expected != requests.due_at:
+        expect_run(run, now, out)
 
 
 def expect_run(run: Run, now: int, out: Effects) -> None:

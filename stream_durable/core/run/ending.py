@@ -1,8 +1,7 @@
 """Ends a run: at once, or after cancellation, clean-up and compensation.
 
-A run that fails or is cancelled first cancels the steps under way. Then clean-up steps run, after any kind of
-end; then completed steps are compensated, newest first; then the whole graph may be tried again; then the
-author's hook is called; then the run has ended.
+A run that fails or is cancelled first cancels the steps under way. Then come clean-up, after any kind of end;
+compensation, newest first; another try of the whole graph; the author's hook; and the end.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from stream_durable.core.run.counters import recount
 from stream_durable.core.run.following import tell_followers, tell_parent
 from stream_durable.core.run.gating import leave_gate, leave_place
 from stream_durable.core.run.past import is_past
+from stream_durable.core.run.routing import lane_of
 from stream_durable.core.run.say import (
     STOP_MS,
     begun_step,
@@ -64,7 +64,7 @@ def fail_run(
     run: Run, failure: Failure, now: int, out: Effects, ends: list[End], ready: Collection[int]
 ) -> None:
     """Let the run fail, unless already ending."""
-    if run.failure is not None or run.output is not None or run.ended is not None:
+    if run.is_ending or run.ended is not None:
         return
     run.failure = failure
     wind_down(run, FAILED, now, out, ends, ready)
@@ -107,7 +107,7 @@ def end_call(run: Run, i: int, out: Effects, ends: list[End]) -> None:
 
 def conclude(run: Run, now: int, out: Effects) -> bool:
     """Do the next thing that is owed, or end the run. Say whether the whole graph is to be tried again."""
-    if run.failure is None and run.output is None:
+    if not run.is_ending:
         run.failure = _left_behind(run) or _cancelled_by_hand(run)
     if run.failure is None:
         if not hooks.call_run_hook(run, "on_success", COMPLETED, now, out):
@@ -163,17 +163,19 @@ def end(run: Run, status: str, now: int, out: Effects) -> None:
     if has_begun:
         portions.withdraw(run)
     for i in _every(run.graph) if run.steps or has_begun else ():
-        if (has_begun and not run.need[i]) or _is_put_back(run, i):
+        if (has_begun and not run.need[i]) or _is_open(run, i):
             _cancel_step(run, i, now, out)
     _finish(run, status, now, out)
     # Steps were closed without being counted; what is in memory is to be what is loaded again.
     recount(run)
 
 
-def _is_put_back(run: Run, i: int) -> bool:
-    """Return whether a step was reset and has not begun again, or is a group reopened by a retry."""
+def _is_open(run: Run, i: int) -> bool:
+    """Return whether a step was reset and has not begun again, is a reopened group, or a hook under way."""
     step = run.steps.get(i)
-    return step is not None and step.status in (PENDING, RUNNING) and not run.graph.is_helper(i)
+    if step is None or not run.graph.is_helper(i):
+        return step is not None and step.status in (PENDING, RUNNING)
+    return step.status not in STEP_ENDED and (step.status != PENDING or step.is_held_up)
 
 
 def _every(graph: Graph) -> Iterable[int]:
@@ -197,14 +199,14 @@ def stop_step(run: Run, i: int, step: Step, out: Effects, *, undoes: bool = Fals
     elif step.detail is not None and step.detail.inside is not None and step.detail.inside.keeper:
         # What the worker keeps of a function that waits is of no more use.
         drop = CancelAttempt(run=run.id, step=run.graph.names[i], attempt=step.attempt)
-        out.commands.append((run.lane_of(i, step.attempt), drop))
+        out.commands.append((lane_of(run, i, step.attempt), drop))
 
 
 def _drop_attempt(run: Run, i: int, step: Step, out: Effects, *, must_answer: bool) -> None:
     if step.detail is None or step.detail.held != "gate":
         name = run.graph.names[i]
         cancel = CancelAttempt(run=run.id, step=name, attempt=step.attempt, must_answer=must_answer)
-        out.commands.append((run.lane_of(i, step.attempt), cancel))
+        out.commands.append((lane_of(run, i, step.attempt), cancel))
     leave_gate(run, i, step, out)
 
 
@@ -216,7 +218,7 @@ def cancel_moved(run: Run, i: int, heartbeat: AttemptHeartbeat, out: Effects, *,
         run=run.id, step=heartbeat.step, attempt=heartbeat.attempt, must_answer=must_answer,
         worker=heartbeat.worker,
     )  # fmt: skip
-    out.redirected.append((run.lane_of(i, heartbeat.attempt), heartbeat.reply_to, cancel))
+    out.redirected.append((lane_of(run, i, heartbeat.attempt), heartbeat.reply_to, cancel))
 
 
 def must_answer(run: Run, i: int) -> bool:

@@ -16,6 +16,7 @@ from stream_durable.core.run.entering import entry_of, is_waiting
 from stream_durable.core.run.inside import open_waits
 from stream_durable.core.run.line import IN_LINE
 from stream_durable.core.run.portions import is_deferred
+from stream_durable.core.run.routing import queue_at
 from stream_durable.core.run.say import is_put_off
 from stream_durable.core.run.sections import SECTION
 from stream_durable.core.run.state import Detail, Run, Step
@@ -45,7 +46,7 @@ def causes(run: Run, i: int) -> tuple[Cause, ...]:
     if run.status == PENDING:
         return (Cause("begin", due=run.due),)
     if step is None:
-        return _before(run, i, None) if run.need[i] else (Cause("queue", _queue(run, i)),)
+        return _before(run, i, None) if run.need[i] else (Cause("queue", queue_at(run, i)),)
     if step.status == PENDING:
         return _before(run, i, step)
     if step.status == WAITING and not isinstance(run.graph.nodes[i], WaitNode):
@@ -68,7 +69,7 @@ def _before(run: Run, i: int, step: Step | None) -> tuple[Cause, ...]:
     if held == "paused" or (graph.is_beside(i) and run.is_paused):
         return (Cause("paused"),)
     if graph.is_beside(i):
-        return (Cause("call", about=NEXT_TRY if _is_ending(run) else CALL_BEFORE),)
+        return (Cause("call", about=NEXT_TRY if run.is_ending else CALL_BEFORE),)
     if held == IN_LINE:
         return (Cause("place", about=str(graph.limit)),)
     if is_deferred(run, i):
@@ -139,14 +140,10 @@ def _under_way(run: Run, i: int, step: Step) -> Cause:
         return cause_of_wait(run, step, node)
     if detail is not None and detail.held == "gate":
         return _in_line(run, i, detail)
-    if is_put_off(step) and not (run.graph.is_beside(i) and _is_ending(run)):
+    if is_put_off(step) and not (run.graph.is_beside(i) and run.is_ending):
         reason = "" if step.failure is None else step.failure.message
         return Cause("later", about=reason, due=step.due)
-    return Cause("queue", _queue(run, i))
-
-
-def _is_ending(run: Run) -> bool:
-    return run.failure is not None or run.output is not None
+    return Cause("queue", queue_at(run, i))
 
 
 def _at_gate(place: str) -> Cause:
@@ -162,8 +159,3 @@ def status_of(run: Run, i: int) -> str:
     if run.ended is not None:
         return CANCELLED
     return PENDING if run.need[i] or run.status == PENDING else READY
-
-
-def _queue(run: Run, i: int) -> str:
-    node = run.graph.work[i]
-    return run.queue or "default" if node is None else run.queue_of(node)

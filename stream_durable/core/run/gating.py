@@ -13,6 +13,7 @@ from stream_durable.core.gate.state import gate_id
 from stream_durable.core.ids import ID_BYTES_MAX, byte_length, fits
 from stream_durable.core.messages import GateLeft, PlaceAsked, PlaceLeft
 from stream_durable.core.run import inside
+from stream_durable.core.run.routing import queue_of
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.values import root_value
 
@@ -33,7 +34,7 @@ def ask_place(
     out.messages.append(
         PlaceAsked(
             key=place, run=run.id, step=run.graph.names[i], attempt=step.attempt,
-            passes=inside.passes_of(step), limits=gate.limits, share=share,
+            passes=turn_of(step), limits=gate.limits, share=share,
             priority=run.priority if priority is None else priority, units=cost, format=GATES,
         )
     )  # fmt: skip
@@ -50,7 +51,15 @@ def place_at(run: Run, gate: Gate) -> tuple[str, str]:
 def queue_gate(run: Run, node: StepNode) -> Gate | None:
     """Return the gate of a function's queue, if the queue is limited as a whole."""
     limited = run.graph.limited
-    return limited.get(run.queue_of(node)) if limited else None
+    return limited.get(queue_of(run, node)) if limited else None
+
+
+def turn_of(step: Step) -> int:
+    """Return the number of an attempt's turn at its gates: it asks again for each pass and after each snooze.
+
+    An answer to an earlier turn may come late, and lets nobody in.
+    """
+    return inside.passes_of(step) + (0 if step.detail is None else step.detail.snoozes)
 
 
 def leave_place(run: Run, i: int, step: Step, out: Effects) -> None:
@@ -66,11 +75,17 @@ def leave_place(run: Run, i: int, step: Step, out: Effects) -> None:
         detail.queue_place = ""
 
 
+def leave_turn(run: Run, i: int, step: Step, out: Effects) -> None:
+    """Give back the places of an attempt that asks for others later."""
+    leave_place(run, i, step, out)
+    step.detailed().snoozes += 1
+
+
 def _leave(run: Run, i: int, step: Step, gate: str, out: Effects, *, units: int | None = None) -> None:
     out.messages.append(
         PlaceLeft(
             key=gate, run=run.id, step=run.graph.names[i], attempt=step.attempt,
-            passes=inside.passes_of(step), units=units, format=GATES,
+            passes=turn_of(step), units=units, format=GATES,
         )
     )  # fmt: skip
     run.touched[i] = None

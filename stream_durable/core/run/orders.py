@@ -49,7 +49,7 @@ from stream_durable.core.status import (
 
 def pause(run: Run, message: PauseRun, now: int, out: Effects) -> Outcome:
     """Let no step begin until the run is resumed."""
-    if run.has_ended or run.failure is not None or run.output is not None:
+    if run.has_ended or run.is_ending:
         # On its way to an end, a run goes all of the way.
         return Outcome.LATE
     if run.is_paused or run.has_seen(message.id):
@@ -131,7 +131,7 @@ def retry(run: Run, message: RetryRun, now: int, out: Effects) -> Outcome:
     """Reset steps in place, and begin them again."""
     if run.has_seen(message.id):
         return Outcome.DUPLICATE
-    if run.ended is None and (run.failure is not None or run.output is not None or run.status == PENDING):
+    if run.ended is None and (run.is_ending or run.status == PENDING):
         return Outcome.LATE
     is_undo = undoing.has_failed(run, message.step)
     held = [] if message.whole or is_undo else _held(run, message.step)
@@ -173,7 +173,9 @@ def _put_back(
         if entering.asks(run):
             run.status = PENDING
         _restart_time(run, now, out)
-        if run.status != PENDING:
+        if run.status == PENDING:
+            due.expect_moment(run, out)
+        else:
             due.expect_run(run, now, out)
     reset(run, which, reopened, out)
     if had_ended:

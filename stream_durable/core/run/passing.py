@@ -5,10 +5,11 @@ from __future__ import annotations
 from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.format import GATES
 from stream_durable.core.messages import GateLeft, GatePassed, PlaceGiven, PlaceLeft
-from stream_durable.core.run import inside, sections
+from stream_durable.core.run import sections
 from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.asking import ask_gate, ask_queue, dispatch
 from stream_durable.core.run.beginning import let_in
+from stream_durable.core.run.gating import turn_of
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.status import READY, RUNNING, Outcome
 
@@ -86,7 +87,7 @@ def _asks(step: Step, message: PlaceGiven) -> bool:
     """Return whether a step has asked for the place, and still needs it."""
     if step.detail is None or message.gate not in (step.detail.place, step.detail.queue_place):
         return False
-    return (step.attempt, inside.passes_of(step)) == (message.attempt, message.passes)
+    return (step.attempt, turn_of(step)) == (message.attempt, message.passes)
 
 
 def _decline(run: Run, step: Step | None, message: GatePassed, out: Effects) -> None:

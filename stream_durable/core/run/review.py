@@ -16,7 +16,7 @@ from stream_durable.core.status import HELD
 
 def may_hold(run: Run, i: int) -> bool:
     """Return whether a failed step is held: not in an ending run, and not if a person has failed it."""
-    if run.failure is not None or run.output is not None or run.graph.is_helper(i):
+    if run.is_ending or run.graph.is_helper(i):
         return False
     step = run.steps.get(i)
     return step is None or step.detail is None or not step.detail.is_failed_by_hand
@@ -56,7 +56,7 @@ def let_time_go_on(run: Run, now: int, out: Effects) -> None:
     if requests is None or requests.left_ms is None or requests.held or run.ended is not None:
         return
     left, requests.left_ms = requests.left_ms, None
-    if run.failure is None and run.output is None:
+    if not run.is_ending:
         set_run_due(run, now + left, out)
 
 

@@ -83,7 +83,7 @@ def start(run: Run, message: StartRun, now: int, out: Effects) -> Outcome:
         )  # fmt: skip
         if isinstance(message, StartScheduled):
             run.requests.scheduled = Scheduled(message.schedule, message.moment)
-    due.keep(run, message)
+    due.keep(run, message, out)
     if message.at is not None and message.at > now:
         set_run_due(run, message.at, out)
         say_start(run, RUN_SCHEDULED, now, out)
@@ -143,7 +143,7 @@ def cancel(run: Run, message: CancelRun, now: int, out: Effects, last: End | Non
 def run_out_of_time(run: Run, now: int, out: Effects) -> None:
     """Fail the run after its time-out; a run already ending continues to do so."""
     set_run_due(run, None, out)
-    if run.failure is not None or run.output is not None:
+    if run.is_ending:
         return
     run.failure = Failure("timeout", f"the run did not end within {time_limit(run)} ms", retryable=False)
     ends: list[End] = []

@@ -10,10 +10,8 @@ import msgspec
 from msgspec import Raw
 
 from stream_durable.core.definition.graph import Graph
-from stream_durable.core.definition.nodes import StepNode
 from stream_durable.core.emissions import RefusedEmission
 from stream_durable.core.failure import Failure
-from stream_durable.core.lanes import first_lane, part_for
 from stream_durable.core.messages import Grafted, OptionalRaw, Scheduled
 from stream_durable.core.run.attribute_set import Attributes
 from stream_durable.core.run.entry import Entry
@@ -66,8 +64,9 @@ class Detail(msgspec.Struct, omit_defaults=True):
     queue_place: str = ""
     #: What the attempt said that it has cost.
     spent: int | None = None
-    #: How often the attempt has been given back.
+    #: How often the attempt has been given back, and how often for a time without its places at gates.
     returns: int = 0
+    snoozes: int = 0
     #: Whether a command for the attempt was delivered twice, and nobody knows what came of the first time.
     is_suspect: bool = False
     #: Whether the attempt was asked to stop and its answer is waited for.
@@ -157,7 +156,7 @@ class Step:
         detail = self.detail
         if self.status != PENDING or detail is None:
             return False
-        return detail.inside is not None or self.attempt > detail.first
+        return detail.inside is not None or self.attempt > detail.first or detail.returns > 0
 
     def detailed(self) -> Detail:
         """Return the detail for writing."""
@@ -317,6 +316,11 @@ class Run:
         return self.status in RUN_ENDED
 
     @property
+    def is_ending(self) -> bool:
+        """Whether the run fails, is cancelled or is finished, or has ended."""
+        return self.failure is not None or self.output is not None
+
+    @property
     def is_paused(self) -> bool:
         """Whether the run is paused."""
         return self.requests is not None and self.requests.pause is not None
@@ -325,24 +329,6 @@ class Run:
     def begins_nothing(self) -> bool:
         """Whether no step may begin. On its way to an end, a paused run goes all of the way."""
         return self.is_paused and self.failure is None and self.cancel_request is None
-
-    def queue_of(self, function: StepNode) -> str:
-        """Return the queue for a function: the run's, unless the function names another."""
-        return self.queue if self.queue is not None and function.queue == "default" else function.queue
-
-    def lane_of(self, i: int, attempt: int) -> str:
-        """Return the lane for an attempt of a step: by priority, and first for what a run begins with.
-
-        The lane of an attempt never changes, so that a cancellation follows on the same one.
-        """
-        node = self.graph.work[i]
-        assert node is not None
-        queue = self.queue_of(node)
-        if self.graph.laned and queue in self.graph.laned:
-            queue = part_for(queue, self.priority if node.priority is None else node.priority)
-        if self.has_lanes and attempt == 1 and i < self.graph.definition_size and not self.graph.need[i]:
-            return first_lane(queue)
-        return queue
 
     def has_seen(self, order: str) -> bool:
         """Return whether a request of this id was applied."""

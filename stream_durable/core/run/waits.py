@@ -294,7 +294,7 @@ def _time_has_come(run: Run, i: int, step: Step, now: int, out: Effects) -> None
     elif step.status == READY:
         step.due = None
         if not attempts.give_up(run, i, now, out):
-            attempts.ask_again(run, i, step, out, has_place=False)
+            attempts.call_again(run, i, step, out)
     else:
         _wait_over(run, i, step, now, out)
 
@@ -303,10 +303,9 @@ def _react(
     run: Run, mail: Mail, node: BesideNode, message: SignalRun, data: bytes, now: int, out: Effects
 ) -> Outcome:
     """Call a reaction, or keep the signal: for its turn, or for the next try of the graph."""
-    is_ending = run.failure is not None or run.output is not None
-    if is_ending and (run.cancel_request is not None or not may_restart(run)):
+    if run.is_ending and (run.cancel_request is not None or not may_restart(run)):
         return Outcome.LATE
-    is_kept = is_ending or beside.is_busy(run, node, now) or run.is_paused or run.status == PENDING
+    is_kept = run.is_ending or beside.is_busy(run, node, now) or run.is_paused or run.status == PENDING
     if is_kept:
         _check_room(run, mail, data, now)
         run.payload += len(data)
