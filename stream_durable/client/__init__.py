@@ -25,6 +25,7 @@ from stream_durable.client.later import Planned, PlannedList
 from stream_durable.client.latest import OrderState
 from stream_durable.client.listing import Family, Member, RunCount, RunEntry, RunList, RunStatuses
 from stream_durable.client.open_waits import EventList, KeptEvent, OpenWait, WaitList
+from stream_durable.client.processes import ProcessState, Release
 from stream_durable.client.questions import Change, Question
 from stream_durable.client.queues import PauseState, QueueState, WorkerState
 from stream_durable.client.replaying import Replayed
@@ -77,11 +78,13 @@ __all__ = [
     "Planned",
     "PauseState",
     "PlannedList",
+    "ProcessState",
     "Question",
     "QueueState",
     "RecordHeader",
     "Redriven",
     "RedrivenRecord",
+    "Release",
     "Replayed",
     "Request",
     "Requests",

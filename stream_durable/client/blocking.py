@@ -144,6 +144,7 @@ class BlockingClient(_Facade):
     drain_queue = _Blocking(AsyncClient.drain_queue)
     queues = _Blocking(AsyncClient.queues)
     workers = _Blocking(AsyncClient.workers)
+    processes = _Blocking(AsyncClient.processes)
     set_gate = _Blocking(AsyncClient.set_gate)
     reset_gate = _Blocking(AsyncClient.reset_gate)
     probe_breaker = _Blocking(AsyncClient.probe_breaker)

@@ -1492,6 +1492,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/processes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Processes
+         * @description List the processes of all kinds with release and format, and processes killed within the last day.
+         */
+        get: operations["list_processes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/status": {
         parameters: {
             query?: never;
@@ -3284,6 +3304,36 @@ export interface components {
             /** Errors */
             errors: components["schemas"]["FieldError"][];
         };
+        /** ProcessState */
+        ProcessState: {
+            /** Kind */
+            kind: string;
+            /** Name */
+            name: string;
+            /** Host */
+            host: string;
+            /** Version */
+            version: string;
+            /** Format */
+            format: number;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Seen
+             * Format: date-time
+             */
+            seen: string;
+            /** Is Gone */
+            is_gone: boolean;
+        };
+        /** Processes */
+        Processes: {
+            /** Processes */
+            processes: components["schemas"]["ProcessState"][];
+        };
         /**
          * PublishBody
          * @description An event to publish.
@@ -3490,6 +3540,8 @@ export interface components {
              * Format: date-time
              */
             at: string;
+            /** Kind */
+            kind: string;
         };
         /** Repairs */
         Repairs: {
@@ -4243,6 +4295,8 @@ export interface components {
             dead: number;
             /** Concerns */
             concerns: components["schemas"]["Concern"][];
+            /** Processes */
+            processes: components["schemas"]["ProcessState"][];
         };
         /** StepShown */
         StepShown: {
@@ -11456,6 +11510,80 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Workers"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_processes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Processes"];
                 };
             };
             /** @description Bad Request */
