@@ -5,6 +5,7 @@ from stream_durable.client.attempts import AttemptState, LogEntry
 from stream_durable.client.attention import Attention, Need
 from stream_durable.client.bindings import BindingState, BoundPartition
 from stream_durable.client.blocking import BlockingClient, BlockingRun
+from stream_durable.client.bulk_steps import StepRuns
 from stream_durable.client.changing import Changed
 from stream_durable.client.client import AsyncClient
 from stream_durable.client.dead_letters import DeadFilter, DeadRecord
@@ -100,6 +101,7 @@ __all__ = [
     "RunStatuses",
     "ScheduleState",
     "SkippedRecord",
+    "StepRuns",
     "StepState",
     "Stretch",
     "TriggerState",

@@ -207,6 +207,11 @@ class BlockingClient(_Facade):
     pause_all = _Blocking(AsyncClient.pause_all)
     resume_all = _Blocking(AsyncClient.resume_all)
     retry_all = _Blocking(AsyncClient.retry_all)
+    mark_all_reviewed = _Blocking(AsyncClient.mark_all_reviewed)
+    skip_all = _Blocking(AsyncClient.skip_all)
+    complete_all = _Blocking(AsyncClient.complete_all)
+    fail_all = _Blocking(AsyncClient.fail_all)
+    find_steps = _Blocking(AsyncClient.find_steps)
 
     def __init__(self, client: AsyncClient) -> None:
         """Connect to nothing yet."""

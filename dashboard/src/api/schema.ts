@@ -528,6 +528,8 @@ export interface paths {
         /**
          * Begin Operation
          * @description Ask all matching runs for something, or with `dry_run` only count them.
+         *
+         *     For an act on steps the runs with such a step are counted, among the first 500 that match.
          */
         post: operations["begin_operation"];
         delete?: never;
@@ -3082,7 +3084,7 @@ export interface components {
              * Act
              * @enum {string}
              */
-            act: "cancel" | "pause" | "resume" | "retry" | "review";
+            act: "cancel" | "pause" | "resume" | "retry" | "review" | "skip" | "complete" | "fail";
             filter: components["schemas"]["RunConditions"];
             /**
              * Reason
@@ -3100,6 +3102,29 @@ export interface components {
              * @default false
              */
             whole: boolean;
+            /**
+             * Step
+             * @description Only this step. `complete` needs one; `skip` and `fail` mean all held steps else.
+             */
+            step?: string | null;
+            /**
+             * Output
+             * @description With `complete`: the output of the step.
+             */
+            output?: unknown;
+            /**
+             * Error
+             * @description With `fail`: why.
+             * @default
+             */
+            error: string;
+            /**
+             * Context
+             * @description With `resume`: merged into the context of each run.
+             */
+            context?: {
+                [key: string]: unknown;
+            } | null;
             /**
              * Dry Run
              * @description Count the runs, and do nothing.
