@@ -54,7 +54,7 @@ def cancel(
         if compensate:
             raise typer.BadParameter("--step is without --compensate")
         tell(
-            f"cancel step {step} of", run, which, change,
+            f"cancel {step} of", run, which, change,
             lambda handle: handle.cancel_step(step, reason, by=who(by)),
             lambda client, chosen: client.cancel_all(
                 chosen, reason, step=step, by=who(by), progress=progress
@@ -135,7 +135,7 @@ def retry(
     """
     if step is not None:
         tell(
-            f"retry step {step} of", run, which, change,
+            f"retry {step} of", run, which, change,
             lambda handle: handle.retry(step, whole=whole, reason=reason, by=who(by)),
             lambda client, chosen: client.retry_all(
                 chosen, whole=whole, step=step, reason=reason, by=who(by), progress=progress

@@ -79,7 +79,7 @@ def test_a_step_of_many_is_skipped_after_a_preview(cli: Cli) -> None:
     held = ("runs", "fail", "--tag", "skip")
     assert "Would fail held steps of 0 runs" in cli(*held, "--dry-run").stdout
     assert (
-        "Requested to cancel step released of 2 runs."
+        "Requested to cancel released of 2 runs."
         in cli("runs", "cancel", "--tag", "skip", "--step", "released", "--yes").stdout
     )
 
