@@ -28,6 +28,7 @@ from stream_durable.ports import Clock, Log, Outgoing
 from stream_durable.postgres.migrate import check, drop, make
 from stream_durable.postgres.snapshot import snapshot
 from stream_durable.postgres.store import PostgresStore
+from stream_durable.presence import present
 from stream_durable.replay import holes
 from stream_durable.replay import rebuild as rebuilding
 from stream_durable.replay import verify as verifying
@@ -86,19 +87,20 @@ async def reconciler(
     try:
         await definitions.catch_up()
         log.open()
-        yield Reconciler(
-            through(log),
-            store,
-            publisher,
-            definitions,
-            verdicts,
-            clock or SystemClock(),
-            settings.engine,
-            metrics,
-            owner=name,
-            source=f"/stream-durable/{settings.prefix}",
-            partition_count=settings.kafka.partitions,
-        )
+        async with present(publisher, SystemClock(), "reconciler", name):
+            yield Reconciler(
+                through(log),
+                store,
+                publisher,
+                definitions,
+                verdicts,
+                clock or SystemClock(),
+                settings.engine,
+                metrics,
+                owner=name,
+                source=f"/stream-durable/{settings.prefix}",
+                partition_count=settings.kafka.partitions,
+            )
     finally:
         await publisher.close()
         await definitions.close()
@@ -325,24 +327,25 @@ async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Ingress
         await definitions.catch_up()
         log.open()
         bytes_max, ttl_ms = settings.engine.unpublished_bytes_max, settings.engine.event_ttl_ms
-        yield Ingress(
-            log,
-            publisher,
-            definitions,
-            metrics,
-            ttl_ms=ttl_ms,
-            bytes_max=bytes_max,
-            tokens=tokens_of(settings),
-            bound=BoundTopics(
-                bound_logs(settings, name),
+        async with present(publisher, SystemClock(), "ingress", name):
+            yield Ingress(
+                log,
                 publisher,
                 definitions,
                 metrics,
                 ttl_ms=ttl_ms,
                 bytes_max=bytes_max,
-                registry=registry_of(settings.registry),
-            ),
-        )
+                tokens=tokens_of(settings),
+                bound=BoundTopics(
+                    bound_logs(settings, name),
+                    publisher,
+                    definitions,
+                    metrics,
+                    ttl_ms=ttl_ms,
+                    bytes_max=bytes_max,
+                    registry=registry_of(settings.registry),
+                ),
+            )
     finally:
         await publisher.close()
         await definitions.close()

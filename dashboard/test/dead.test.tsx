@@ -15,7 +15,7 @@ it("lists records by pages, shows one whole, and gives it again once", async () 
   const left = deadRecord("2-4", { key: "o2" });
   let record = deadRecord("3-17");
   const site = new Site({
-    status: () => ({ at: record.time, partitions: [], ingress: null, queues: [], concerns: [] }),
+    status: () => ({ at: record.time, partitions: [], ingress: null, queues: [], concerns: [], processes: [] }),
     dead: (query) => (query.get("after") ? { records: [left], following: null } : { records: [record], following: "4.17" }),
     "dead/3-17": () => ({ ...record, ...whole }),
     "dead/2-4": () => ({ ...left, ...whole, value: null, bytes: 17, can_redrive: false, remedy: "its value was too large to be kept" }),

@@ -18,10 +18,17 @@ test("what is drawn at one place is one mark, named or counted", () => {
   expect(marks(many, 0, 1_000, x)).toEqual([{ at: 500, x: 0.5, text: "30 versions deployed" }]);
 });
 
-test("a release of the engine is a mark where its first worker started", () => {
+test("a release of the engine is a mark where its first process of a kind started, or one for several kinds", () => {
   const found = [
-    { version: "0.2.0", at: 500 },
-    { version: "0.1.0", at: -5 },
+    { version: "0.2.0", kind: "worker", at: 504 },
+    { version: "0.2.0", kind: "reconciler", at: 500 },
+    { version: "0.2.0", kind: "api", at: 900 },
+    { version: "0.3.0", kind: "ingress", at: 502 },
+    { version: "0.1.0", kind: "worker", at: -5 },
   ];
-  expect(released(found, 0, 1_000, (at) => at / 1_000)).toEqual([{ at: 500, x: 0.5, text: "workers of release 0.2.0 started" }]);
+  expect(released(found, 0, 1_000, (at) => at / 1_000)).toEqual([
+    { at: 500, x: 0.5, text: "reconcilers and workers of release 0.2.0 started" },
+    { at: 502, x: 0.502, text: "ingresses of release 0.3.0 started" },
+    { at: 900, x: 0.9, text: "API of release 0.2.0 started" },
+  ]);
 });

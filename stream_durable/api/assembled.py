@@ -15,9 +15,10 @@ from stream_durable.api.world import World
 from stream_durable.api_tokens import Finder
 from stream_durable.client import AsyncClient
 from stream_durable.client.edge import Edge
-from stream_durable.connecting import SystemClock, client_ports
+from stream_durable.connecting import SystemClock, client_ports, process_name
 from stream_durable.ports import ApiTokens
 from stream_durable.postgres.api_tokens import PostgresApiTokens
+from stream_durable.presence import present
 from stream_durable.services.doctor.finding import Finding, Repaired
 from stream_durable.services.status import status
 from stream_durable.settings import Settings
@@ -37,7 +38,10 @@ def finding(tokens: ApiTokens) -> Find:
 @asynccontextmanager
 async def connected(settings: Settings, repairing: Settings, tokens: ApiTokens) -> AsyncIterator[World]:
     """Open the connections: `settings` are those of the API, `repairing` for repairs and tokens."""
-    async with client_ports(settings, name="api") as ports:
+    async with (
+        client_ports(settings, name="api") as ports,
+        present(ports.publisher, SystemClock(), "api", process_name(settings, "api")),
+    ):
         client = AsyncClient(lambda: nullcontext(ports))
         operations, edge = Operations(), Edge(ports)
         hub, kept = Hub(edge), PostgresApiTokens(repairing.postgres)

@@ -19,6 +19,7 @@ from stream_durable.api.conditions import (
     RunConditions,
     Text,
 )
+from stream_durable.client.bulk_steps import StepVerb
 from stream_durable.client.changing import ChangeOptions
 from stream_durable.client.replaying import ReplayOptions
 from stream_durable.sdk.durations import milliseconds
@@ -306,12 +307,34 @@ class NewScheduleBody(ScheduleBody):
 class OperationBody(Conditions):
     """An act on all runs of a filter."""
 
-    act: Literal["cancel", "pause", "resume", "retry", "review"]
+    act: Literal["cancel", "pause", "resume", "retry", "review", "skip", "complete", "fail"]
     filter: RunConditions
     reason: Reason = ""
     compensate: bool = False
     whole: bool = False
+    step: Annotated[
+        Text | None,
+        Field(
+            description="Only this step. `complete` needs one; `skip` and `fail` mean all held steps else."
+        ),
+    ] = None
+    output: Annotated[Any, Field(description="With `complete`: the output of the step.")] = None
+    error: Annotated[str, Field(max_length=4_000, description="With `fail`: why.")] = ""
+    context: Annotated[
+        dict[str, Any] | None, Field(description="With `resume`: merged into the context of each run.")
+    ] = None
     dry_run: Annotated[bool, Field(description="Count the runs, and do nothing.")] = False
+
+    @property
+    def verb(self) -> StepVerb | None:
+        """The request to steps; None: whole runs are meant."""
+        match self.act:
+            case "skip" | "complete" | "fail":
+                return self.act
+            case "cancel" | "retry" if self.step is not None:
+                return self.act
+            case _:
+                return None
 
 
 class RedriveBody(ReasonBody):

@@ -37,9 +37,16 @@ async def list_operations(world: TheWorld, caller: TheCaller) -> Response:
 async def begin_operation(
     world: TheWorld, caller: TheCaller, body: OperationBody, key: IdempotencyKey = None
 ) -> Response:
-    """Ask all matching runs for something, or with `dry_run` only count them."""
+    """Ask all matching runs for something, or with `dry_run` only count them.
+
+    For an act on steps the runs with such a step are counted, among the first 500 that match.
+    """
     caller.check_sight(body.filter.asks_payloads)
-    found = await world.client.count(body.filter.filter(), at_most=100_000)
+    if body.verb is None:
+        found = await world.client.count(body.filter.filter(), at_most=100_000)
+    else:
+        reached = await world.client.find_steps(body.verb, body.filter.filter(), body.step, value=body.output)
+        found = RunCount(len(reached.runs), reached.is_exact)
     if body.dry_run:
         return caller.answer(found)
     name = None if key is None else derived(key, caller, f"operation {body.act}")
@@ -67,17 +74,24 @@ async def _act(client: AsyncClient, body: OperationBody, by: str, progress: Call
     match body.act:
         case "cancel":
             return await client.cancel_all(
-                which, body.reason, compensate=body.compensate, by=by, progress=progress
+                which, body.reason, compensate=body.compensate, step=body.step, by=by, progress=progress
             )
         case "pause":
             return await client.pause_all(which, body.reason, by=by, progress=progress)
         case "resume":
-            return await client.resume_all(which, body.reason, by=by, progress=progress)
+            return await client.resume_all(which, body.reason, context=body.context, by=by, progress=progress)
         case "retry":
             return await client.retry_all(
-                which, whole=body.whole, reason=body.reason, by=by, progress=progress
+                which, whole=body.whole, step=body.step, reason=body.reason, by=by, progress=progress
             )
         case "review":
             return await client.mark_all_reviewed(which, body.reason, by=by, progress=progress)
+        case "skip":
+            return await client.skip_all(which, body.step, body.reason, by=by, progress=progress)
+        case "complete":
+            step = body.step or ""
+            return await client.complete_all(which, step, body.output, body.reason, by=by, progress=progress)
+        case "fail":
+            return await client.fail_all(which, body.step, body.error, body.reason, by=by, progress=progress)
         case _:
             assert_never(body.act)

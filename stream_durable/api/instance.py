@@ -16,7 +16,7 @@ from stream_durable.api.shapes import many, model, shape
 from stream_durable.api.world import TheWorld
 from stream_durable.client import Deployment, Flow, RunEntry, RunFilter, RunStatuses, WorkerState
 from stream_durable.client.attention import Attention
-from stream_durable.client.queues import Release, releases
+from stream_durable.client.processes import ProcessState, Release, releases
 from stream_durable.core.moments import moment
 from stream_durable.ports import GroupMember
 from stream_durable.services.status import Concern, Readers, Status, concerns
@@ -74,6 +74,8 @@ class StatusShown(NamedTuple):
     dead: int
     #: What takes a person, the most urgent first.
     concerns: list[Concern]
+    #: Of all kinds, with those lost in the last day.
+    processes: list[ProcessState]
 
 
 Overview = model(
@@ -88,8 +90,9 @@ SettingRows = model("SettingRows", settings=many(SettingRow))
 @router.get("/status", response_model=shape(StatusShown), tags=["instance"])
 async def get_status(world: TheWorld, caller: TheCaller) -> Response:
     """Return partitions, readers and queues with lag and owners, and the problems for a person."""
-    workers = await world.client.workers()
-    return caller.answer(_status(await world.status(), workers, world.settings.prefix))
+    client = world.client
+    workers, processes = await client.workers(), await client.processes()
+    return caller.answer(_status(await world.status(), workers, processes, world.settings.prefix))
 
 
 @router.get("/overview", response_model=Overview, tags=["instance"])
@@ -103,7 +106,10 @@ async def get_overview(world: TheWorld, caller: TheCaller) -> Response:
     found, workers = await world.status(), await client.workers()
     return caller.answer(
         {"at": found.at and moment(found.at), "counts": counts, "failed": failed, "runs": runs.runs}
-        | {"deployments": await client.deployments(DEPLOYED_SINCE), "releases": releases(workers)}
+        | {
+            "deployments": await client.deployments(DEPLOYED_SINCE),
+            "releases": releases(await client.processes()),
+        }
         | {
             "inputs": len(inputs.inputs),
             "concerns": concerns(found, workers),
@@ -150,7 +156,9 @@ async def get_settings(world: TheWorld, caller: TheCaller) -> Response:
     return caller.answer({"settings": list(describe(world.settings))})
 
 
-def _status(found: Status, workers: list[WorkerState], prefix: str) -> StatusShown:
+def _status(
+    found: Status, workers: list[WorkerState], processes: list[ProcessState], prefix: str
+) -> StatusShown:
     topic = full_name(prefix, INBOX)
     return StatusShown(
         moment(found.at),
@@ -169,6 +177,7 @@ def _status(found: Status, workers: list[WorkerState], prefix: str) -> StatusSho
         list(map(gate_shown, found.gates)),
         found.dead,
         concerns(found, workers),
+        processes,
     )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ class OperationState(NamedTuple):
     """Where an operation stands."""
 
     id: str
-    #: `cancel`, `pause`, `resume`, `retry`, `review`, `replay` or `redrive`.
+    #: `cancel`, `pause`, `resume`, `retry`, `review`, `skip`, `complete`, `fail`, `replay` or `redrive`.
     act: str
     #: The rule that is given past records, such as `binding orders:order`; or `dead records`; empty: runs are
     #: told.

@@ -1,4 +1,4 @@
-"""Queues and their workers."""
+"""Queues and their workers, and the processes of all kinds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from stream_durable.api.places import Name
 from stream_durable.api.problems import documented
 from stream_durable.api.shapes import many, model
 from stream_durable.api.world import TheWorld
+from stream_durable.client.processes import ProcessState
 from stream_durable.client.queues import QueueState, WorkerState
 
 router = APIRouter(tags=["queues"], responses=documented(400, 401, 403, 404, 422, 503))
@@ -20,6 +21,7 @@ router = APIRouter(tags=["queues"], responses=documented(400, 401, 403, 404, 422
 Queues = model("Queues", queues=many(QueueState))
 Drained = model("Drained", is_drained=bool, running=int)
 Workers = model("Workers", workers=many(WorkerState))
+Processes = model("Processes", processes=many(ProcessState))
 
 
 @router.get("/queues", response_model=Queues)
@@ -67,3 +69,9 @@ async def resume_queue(world: TheWorld, caller: TheCaller, name: Name, body: May
 async def list_workers(world: TheWorld, caller: TheCaller) -> Response:
     """List the workers with load, and workers killed within the last day."""
     return caller.answer({"workers": await world.client.workers()})
+
+
+@router.get("/processes", response_model=Processes)
+async def list_processes(world: TheWorld, caller: TheCaller) -> Response:
+    """List the processes of all kinds with release and format, and processes killed within the last day."""
+    return caller.answer({"processes": await world.client.processes()})

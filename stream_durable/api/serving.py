@@ -6,10 +6,10 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 from fastapi import FastAPI
@@ -18,7 +18,7 @@ from stream_durable.api.app import make_app
 from stream_durable.api.connection import Connection
 from stream_durable.api.guard import Find
 from stream_durable.api.readiness import Readiness
-from stream_durable.core.errors import RejectedError
+from stream_durable.core.errors import RejectedError, StreamDurableError
 from stream_durable.metrics import Metrics
 from stream_durable.operating import check_schema
 from stream_durable.running import with_running
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from stream_durable.services.probes import Probe
 
 _log = logger(__name__)
+
+#: So long after its start a process connects that nobody has asked for anything.
+_OPENS_SECONDS: Final = 3.0
 
 
 def create_app(settings: Settings | Path | None = None, *, find: Find | None = None) -> FastAPI:
@@ -108,13 +111,24 @@ class _Server(uvicorn.Server):
     async def work(self, listening: socket.socket) -> None:
         """Serve until cancelled, then let requests under way end."""
         serving = asyncio.create_task(self.serve([listening]))
+        opening = asyncio.create_task(self._open())
         try:
             await asyncio.shield(serving)
         except asyncio.CancelledError:
+            opening.cancel()
             await self._connection.end_streams()
             self.should_exit = True
             await serving
             raise
+        finally:
+            opening.cancel()
+
+    async def _open(self) -> None:
+        """Connect without a request, some seconds after the start, for the record on the control topic."""
+        await asyncio.sleep(_OPENS_SECONDS)
+        # The next request meets the same fault, and says so.
+        with suppress(StreamDurableError):
+            await self._connection.world()
 
 
 class _Instance:

@@ -15,14 +15,19 @@ from stream_durable.cli.values import load_settings, read_json
 from stream_durable.core.errors import RejectedError
 
 if TYPE_CHECKING:
-    from stream_durable.client import AsyncClient, RunFilter, RunHandle
+    from stream_durable.client import AsyncClient, RunFilter, RunHandle, StepRuns
 
 #: Requests without a way back, confirmed at a terminal.
 _FOR_GOOD: Final = frozenset({"cancel", "skip", "fail"})
+_ENDED: Final = frozenset(
+    {"completed", "failed", "cancelled", "compensated", "compensation_failed", "merged"}
+)
+#: The statuses of ended runs that a request is still for: a failed compensation is skipped after the end.
+_MAY_HAVE_ENDED: Final = {
+    "retry": _ENDED, "review": _ENDED, "again": _ENDED, "skip": frozenset({"compensation_failed"}),
+}  # fmt: skip
 #: Runs named by a rehearsal for many.
 _SHOWN: Final = 10
-
-Step = Annotated[str, typer.Argument(help="Name of the step, or of a group of steps.")]
 
 
 @selects
@@ -39,28 +44,29 @@ def cancel(
     *,
     change: Change,
 ) -> None:
-    """Cancel a run, a step of a run, or all runs matching the options.
+    """Cancel a run, or all runs matching the options; or only a step of each.
 
     Running attempts are asked to stop, children are cancelled too, and the run's clean-up is done.
 
     Example: `stream-durable runs cancel order-42 --reason "ordered twice"`
     """
     if step is not None:
-        if run is None or compensate:
-            raise typer.BadParameter("--step is for one run, and without --compensate")
-        tell_one(
-            "cancel",
-            run,
-            change,
+        if compensate:
+            raise typer.BadParameter("--step is without --compensate")
+        tell(
+            f"cancel {step} of", run, which, change,
             lambda handle: handle.cancel_step(step, reason, by=who(by)),
-            f"{step} of ",
-        )
+            lambda client, chosen: client.cancel_all(
+                chosen, reason, step=step, by=who(by), progress=progress
+            ),
+            lambda client, chosen: client.find_steps("cancel", chosen, step),
+        )  # fmt: skip
         return
-    _tell(
+    tell(
         "cancel", run, which, change,
         lambda handle: handle.cancel(reason, compensate=compensate, by=who(by)),
         lambda client, chosen: client.cancel_all(
-            chosen, reason, compensate=compensate, by=who(by), progress=_progress
+            chosen, reason, compensate=compensate, by=who(by), progress=progress
         ),
     )  # fmt: skip
 
@@ -76,10 +82,10 @@ def pause(
 
     Example: `stream-durable runs pause order-42 --reason "the bank is away"`
     """
-    _tell(
+    tell(
         "pause", run, which, change,
         lambda handle: handle.pause(reason, by=who(by)),
-        lambda client, chosen: client.pause_all(chosen, reason, by=who(by), progress=_progress),
+        lambda client, chosen: client.pause_all(chosen, reason, by=who(by), progress=progress),
     )  # fmt: skip
 
 
@@ -102,71 +108,13 @@ def resume(
     Example: `stream-durable runs resume order-42 --context '{"approved_by": "tom"}'`
     """
     merged = None if context is None else read_json(context, "--context")
-    _tell(
+    tell(
         "resume", run, which, change,
         lambda handle: handle.resume(reason, context=merged, by=who(by)),
         lambda client, chosen: client.resume_all(
-            chosen, reason, context=merged, by=who(by), progress=_progress
+            chosen, reason, context=merged, by=who(by), progress=progress
         ),
     )  # fmt: skip
-
-
-@changes
-def skip(run: RunId, step: Step, reason: Reason = "", by: By = None, *, change: Change) -> None:
-    """Skip a step, or a group of steps; later steps go on.
-
-    Example: `stream-durable runs skip order-42 released --reason "released by phone"`
-    """
-    tell_one("skip", run, change, lambda handle: handle.skip_step(step, reason, by=who(by)), f"{step} of ")
-
-
-@changes
-def complete(
-    run: RunId,
-    step: Annotated[str, typer.Argument(help="Name of the held step.")],
-    value: Annotated[str, typer.Option("--value", help="Its output: JSON, or @file, or -.")] = "null",
-    reason: Reason = "",
-    by: By = None,
-    *,
-    change: Change,
-) -> None:
-    """Complete a held step with a value of the step's type; later steps go on.
-
-    Example: `stream-durable runs complete order-42 charge --value '{"number": "R-42"}' --by tom`
-    """
-    output = read_json(value, "--value")
-    tell_one(
-        "complete",
-        run,
-        change,
-        lambda handle: handle.complete_step(step, output, by=who(by), reason=reason),
-        f"{step} of ",
-    )
-
-
-@changes
-def fail(
-    run: RunId,
-    step: Annotated[str, typer.Argument(help="Name of the held step.")],
-    error: Annotated[
-        str, typer.Option("--error", help="Why, in place of the failure that it is held for.")
-    ] = "",
-    reason: Reason = "",
-    by: By = None,
-    *,
-    change: Change,
-) -> None:
-    """Fail a held step, and so the run, or the group around the step.
-
-    Example: `stream-durable runs fail order-42 charge --reason "the card is stolen" --by tom`
-    """
-    tell_one(
-        "fail",
-        run,
-        change,
-        lambda handle: handle.fail_step(step, error, by=who(by), reason=reason),
-        f"{step} of ",
-    )
 
 
 @selects
@@ -186,11 +134,13 @@ def retry(
     Example: `stream-durable runs retry order-42 --step charge`
     """
     if step is not None:
-        if run is None:
-            raise typer.BadParameter("--step is for one run")
-        tell_one(
-            "retry", run, change, lambda handle: handle.retry(step, whole=whole, reason=reason, by=who(by)),
-            f"{step} of ",
+        tell(
+            f"retry {step} of", run, which, change,
+            lambda handle: handle.retry(step, whole=whole, reason=reason, by=who(by)),
+            lambda client, chosen: client.retry_all(
+                chosen, whole=whole, step=step, reason=reason, by=who(by), progress=progress
+            ),
+            lambda client, chosen: client.find_steps("retry", chosen, step),
         )  # fmt: skip
         return
     redrive(run, which, change, whole=whole, reason=reason, by=by)
@@ -206,11 +156,11 @@ def redrive(
     by: str | None = None,
 ) -> None:
     """Retry steps in one run, or in all matching runs that ended badly."""
-    _tell(
+    tell(
         "retry", run, which, change,
         lambda handle: handle.retry(whole=whole, reason=reason, by=who(by)),
         lambda client, chosen: client.retry_all(
-            chosen, whole=whole, reason=reason, by=who(by), progress=_progress
+            chosen, whole=whole, reason=reason, by=who(by), progress=progress
         ),
     )  # fmt: skip
 
@@ -226,10 +176,10 @@ def review(
 
     Example: `stream-durable runs review order-42 --reason "paid by hand"`
     """
-    _tell(
+    tell(
         "review", run, which, change,
         lambda handle: handle.mark_reviewed(reason, by=who(by)),
-        lambda client, chosen: client.mark_all_reviewed(chosen, reason, by=who(by), progress=_progress),
+        lambda client, chosen: client.mark_all_reviewed(chosen, reason, by=who(by), progress=progress),
     )  # fmt: skip
 
 
@@ -255,7 +205,7 @@ def again(
     given = {} if input_json is None else {"input": read_json(input_json, "--input")}
 
     async def start(client: AsyncClient) -> RunHandle:
-        return await client.run(await _found(run, may_have_ended=True)).start_again(id=run_id, **given)
+        return await client.run(await _found(run, "again")).start_again(id=run_id, **given)
 
     change.make(
         f"start {run} again", start, _started, facts=lambda made: {"id": made.id, "created": made.created}
@@ -266,26 +216,34 @@ def _started(started: RunHandle) -> str:
     return f"Started {started.id}." if started.created else f"It was started before: {started.id}."
 
 
-def _tell(
+def tell(
     verb: str,
     run: str | None,
     which: Selection,
     change: Change,
     one: Callable[[RunHandle], Awaitable[str]],
     many: Callable[[AsyncClient, RunFilter], Awaitable[int]],
+    preview: Callable[[AsyncClient, RunFilter], Awaitable[StepRuns]] | None = None,
 ) -> None:
+    """Send a request to one run, or to all matching runs after confirmation.
+
+    For requests to steps `preview` finds the runs of a rehearsal.
+    """
     one_or_many(run, which)
     if run is not None:
         tell_one(verb, run, change, one)
     else:
-        _tell_many(verb, which, change, many)
+        _tell_many(verb, which, change, many, preview)
 
 
 def tell_one(
     verb: str, run: str, change: Change, order: Callable[[RunHandle], Awaitable[str]], what: str = ""
 ) -> None:
+    """Send a request to one run."""
+    word = verb.split(maxsplit=1)[0]
+
     async def act(client: AsyncClient) -> str:
-        found = await _found(run, may_have_ended=verb in ("retry", "review"))
+        found = await _found(run, word)
         await order(client.run(found))
         return found
 
@@ -294,19 +252,20 @@ def tell_one(
         act,
         lambda found: f"Requested to {verb} {what}{found}.",
         facts=lambda found: {"run": found},
-        asks=verb in _FOR_GOOD,
+        asks=word in _FOR_GOOD,
     )
 
 
-async def _found(written: str, *, may_have_ended: bool) -> str:
-    """Return the id of a run, unless it has ended, so that nothing would change."""
+async def _found(written: str, verb: str) -> str:
+    """Return the id of a run, unless the end of the run lets nothing change."""
     from stream_durable import operating
     from stream_durable.cli.lookup import find_in
 
     async with operating.views(load_settings()) as views:
         run = await find_in(views, written)
         row = await views.run_get(run)
-    if row is not None and row.ended is not None and not may_have_ended:
+    may_have_ended = _MAY_HAVE_ENDED.get(verb)
+    if row is not None and row.ended is not None and not (may_have_ended and row.status in may_have_ended):
         raise RejectedError("has_ended", f"run {run!r} has ended as {row.status}: nothing would change")
     return run
 
@@ -316,11 +275,17 @@ def _tell_many(
     which: Selection,
     change: Change,
     order: Callable[[AsyncClient, RunFilter], Awaitable[int]],
+    preview: Callable[[AsyncClient, RunFilter], Awaitable[StepRuns]] | None,
 ) -> None:
     """Send the request to all matching runs after confirmation."""
     from stream_durable.client.rehearsal import Rehearsed
+    from stream_durable.client.together import PAGE_RUNS
 
     chosen = which.filter()
+    if preview is not None and change.dry_run:
+        found = asyncio.run(change.through_client(lambda client: preview(client, chosen)))
+        _would(verb, change, list(found.runs), has_more=not found.is_exact)
+        return
 
     async def act(client: AsyncClient) -> int | None:
         if not (change.yes or change.dry_run):
@@ -334,20 +299,19 @@ def _tell_many(
     try:
         count = asyncio.run(change.through_client(act))
     except Rehearsed as rehearsed:
-        _would(verb, change, [(one.key or b"").decode() for one in rehearsed.records])
+        runs = [(one.key or b"").decode() for one in rehearsed.records]
+        _would(verb, change, runs, has_more=len(runs) == PAGE_RUNS)
         return
     if change.dry_run:
-        _would(verb, change, [])
+        _would(verb, change, [], has_more=False)
     elif count is not None:
-        runs = "1 run" if count == 1 else f"{count} runs"
-        change.made(f"{verb} {runs}", f"Requested to {verb} {runs}.", runs=count)
+        number = "1 run" if count == 1 else f"{count} runs"
+        change.made(f"{verb} {number}", f"Requested to {verb} {number}.", runs=count)
 
 
-def _would(verb: str, change: Change, runs: list[str]) -> None:
+def _would(verb: str, change: Change, runs: list[str], *, has_more: bool) -> None:
     """Print the first runs of a rehearsal for many."""
-    from stream_durable.client.together import PAGE_RUNS
-
-    more = " or more" if len(runs) == PAGE_RUNS else ""
+    more = " or more" if has_more else ""
     number = "1 run" if len(runs) == 1 else f"{len(runs)}{more} runs"
     shown = f": {', '.join(runs[:_SHOWN])}{', …' if len(runs) > _SHOWN else ''}" if runs else ""
     if change.output is Format.TABLE:
@@ -356,5 +320,6 @@ def _would(verb: str, change: Change, runs: list[str]) -> None:
         change.would(f"{verb} {number}", runs=runs)
 
 
-def _progress(told: int) -> None:
+def progress(told: int) -> None:
+    """Print how many runs were asked so far."""
     typer.echo(f"{told:,} requested", err=True)

@@ -1,4 +1,4 @@
-"""Commands about queues and workers."""
+"""Commands about queues, workers and processes of all kinds."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ R = TypeVar("R")
 queues = typer.Typer(help="Queues of steps: pause, resume, drain.", no_args_is_help=True)
 workers = typer.Typer(help="Workers, with their queues, workflows and load.", no_args_is_help=True)
 
+processes = typer.Typer(help="Processes of all kinds, with their releases.", no_args_is_help=True)
+
 Name = Annotated[str, typer.Argument(metavar="QUEUE", help="Name of the queue.", show_default=False)]
 
 
@@ -35,6 +37,11 @@ def _queues() -> None:
 @workers.callback()
 def _workers() -> None:
     """Workers, with their queues, workflows and load."""
+
+
+@processes.callback()
+def _processes() -> None:
+    """Processes of all kinds, with their releases."""
 
 
 @queues.command("list")
@@ -151,6 +158,35 @@ def list_workers(
         "workflows",
     )
     show(rows, columns, output, empty="No worker is there: `stream-durable worker APP` starts one.")
+
+
+@processes.command("list")
+@watches
+def list_processes(
+    with_gone: Annotated[
+        bool, typer.Option("--all", help="Processes lost within a day too, after the others.")
+    ] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """List reconcilers, workers, ingresses and processes of the API: release, format, host, and since when.
+
+    A process killed, or without Kafka, is gone, and left out without `--all`. A process of the API connects
+    some seconds after the start.
+
+    Example: `stream-durable processes list`
+    """
+    found = sorted(_do(lambda client: client.processes()), key=lambda one: one.is_gone)
+    rows = [
+        {**one._asdict(), "status": "gone" if one.is_gone else "present"}
+        for one in found
+        if with_gone or not one.is_gone
+    ]
+    if left_out := len(found) - len(rows):
+        typer.echo(
+            f"{counted(left_out, 'process', 'processes')} lost within a day: `--all` shows them.", err=True
+        )
+    columns = ("kind", "name", "status", "version", "format", "host", "since", "seen")
+    show(rows, columns, output, empty="No process is there: `stream-durable up APP` starts all kinds.")
 
 
 def _row(name: str, state: QueueState | None, readers: Readers | None) -> dict[str, Any]:

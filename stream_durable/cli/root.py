@@ -61,6 +61,7 @@ ENTRIES: Final = {
     "workflows": Entry(_RUNS, "workflows", "app"),
     "queues": Entry(_OPERATIONS, "queues", "queues"),
     "workers": Entry(_OPERATIONS, "queues", "workers"),
+    "processes": Entry(_OPERATIONS, "queues", "processes"),
     "gates": Entry(_OPERATIONS, "gates", "app"),
     "admissions": Entry(_OPERATIONS, "admissions", "app"),
     "api-tokens": Entry(_OPERATIONS, "api", "tokens"),

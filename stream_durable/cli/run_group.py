@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from stream_durable.cli import counting, graph, history, inquiries, orders, report, run_changes, runs, why
+from stream_durable.cli import (
+    counting,
+    graph,
+    history,
+    inquiries,
+    orders,
+    report,
+    run_changes,
+    runs,
+    step_orders,
+    why,
+)
 
 app = runs.app
 app.command("count")(counting.count)
@@ -12,11 +23,11 @@ for order in (
     orders.cancel,
     orders.pause,
     orders.resume,
-    orders.skip,
+    step_orders.skip,
     orders.retry,
     orders.review,
-    orders.complete,
-    orders.fail,
+    step_orders.complete,
+    step_orders.fail,
     run_changes.change,
     orders.again,
 ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from stream_durable.explain.phrases import counted
 _PROBLEMS = frozenset({"breaker", "dead", "log_lost", "no_owner", "behind"})
 
 if TYPE_CHECKING:
-    from stream_durable.client import Attention, WorkerState
+    from stream_durable.client import Attention, ProcessState, WorkerState
     from stream_durable.ports import GroupMember
     from stream_durable.services.status import Backlog, Concern, Readers, Status
     from stream_durable.settings import Settings
@@ -28,32 +29,35 @@ def status(output: Output = Format.TABLE) -> None:
     """Show an instance on one screen, with the problems for a person.
 
     Runs by status; partitions of the inbox, with owners and backlog; ingress, queues and their processes;
-    gates not closed; records of the last day impossible to apply; failures by cause. Exits with 4 for
-    permanent problems.
+    gates not closed; records of the last day impossible to apply; releases at work; failures by cause. Exits
+    with 4 for permanent problems.
 
     Example: `stream-durable status --output json`
     """
     from stream_durable.services import status as services
 
     settings = load_settings()
-    found, attention, workers = asyncio.run(_all(settings))
+    found, attention, workers, processes = asyncio.run(_all(settings))
     needed = services.concerns(found, workers)
     if output is Format.TABLE:
-        for line in (*_lines(found), "", *_said(needed, attention)):
+        for line in (*_lines(found), *_releases(processes), "", *_said(needed, attention)):
             typer.echo(line)
     else:
-        show_one(_row(found, needed, attention), output)
+        row = _row(found, needed, attention) | {"processes": [one._asdict() for one in processes]}
+        show_one(row, output)
     if needed:
         raise typer.Exit(CHECK_FAILED)
 
 
-async def _all(settings: Settings) -> tuple[Status, Attention, list[WorkerState]]:
+async def _all(
+    settings: Settings,
+) -> tuple[Status, Attention, list[WorkerState], list[ProcessState]]:
     from stream_durable import connecting
     from stream_durable.services import status as services
 
     found = await services.status(settings)
     async with connecting.client(settings) as client:
-        return found, await client.attention(), await client.workers()
+        return found, await client.attention(), await client.workers(), await client.processes()
 
 
 def _said(needed: list[Concern], attention: Attention) -> Iterator[str]:
@@ -91,6 +95,18 @@ def _lines(found: Status) -> Iterator[str]:
         since = cell_text(moment(gate.since))
         yield _line(f"gate {gate.name}", f"{gate.state} since {since}; {gate.waiting} attempts wait")
     yield _line("dead letters", f"{found.dead} of the inbox, in the last day")
+
+
+def _releases(processes: list[ProcessState]) -> Iterator[str]:
+    """Return a line for each release at work, with the number of processes of each kind."""
+    found: dict[str, Counter[str]] = {}
+    for one in processes:
+        if not one.is_gone:
+            found.setdefault(one.version, Counter())[one.kind] += 1
+    for version, kinds in sorted(found.items()):
+        yield _line(
+            f"release {version or '?'}", ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        )
 
 
 def _line(name: str, text: str) -> str:

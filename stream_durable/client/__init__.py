@@ -5,6 +5,7 @@ from stream_durable.client.attempts import AttemptState, LogEntry
 from stream_durable.client.attention import Attention, Need
 from stream_durable.client.bindings import BindingState, BoundPartition
 from stream_durable.client.blocking import BlockingClient, BlockingRun
+from stream_durable.client.bulk_steps import StepRuns
 from stream_durable.client.changing import Changed
 from stream_durable.client.client import AsyncClient
 from stream_durable.client.dead_letters import DeadFilter, DeadRecord
@@ -25,6 +26,7 @@ from stream_durable.client.later import Planned, PlannedList
 from stream_durable.client.latest import OrderState
 from stream_durable.client.listing import Family, Member, RunCount, RunEntry, RunList, RunStatuses
 from stream_durable.client.open_waits import EventList, KeptEvent, OpenWait, WaitList
+from stream_durable.client.processes import ProcessState, Release
 from stream_durable.client.questions import Change, Question
 from stream_durable.client.queues import PauseState, QueueState, WorkerState
 from stream_durable.client.replaying import Replayed
@@ -77,11 +79,13 @@ __all__ = [
     "Planned",
     "PauseState",
     "PlannedList",
+    "ProcessState",
     "Question",
     "QueueState",
     "RecordHeader",
     "Redriven",
     "RedrivenRecord",
+    "Release",
     "Replayed",
     "Request",
     "Requests",
@@ -97,6 +101,7 @@ __all__ = [
     "RunStatuses",
     "ScheduleState",
     "SkippedRecord",
+    "StepRuns",
     "StepState",
     "Stretch",
     "TriggerState",

@@ -144,6 +144,7 @@ class BlockingClient(_Facade):
     drain_queue = _Blocking(AsyncClient.drain_queue)
     queues = _Blocking(AsyncClient.queues)
     workers = _Blocking(AsyncClient.workers)
+    processes = _Blocking(AsyncClient.processes)
     set_gate = _Blocking(AsyncClient.set_gate)
     reset_gate = _Blocking(AsyncClient.reset_gate)
     probe_breaker = _Blocking(AsyncClient.probe_breaker)
@@ -206,6 +207,11 @@ class BlockingClient(_Facade):
     pause_all = _Blocking(AsyncClient.pause_all)
     resume_all = _Blocking(AsyncClient.resume_all)
     retry_all = _Blocking(AsyncClient.retry_all)
+    mark_all_reviewed = _Blocking(AsyncClient.mark_all_reviewed)
+    skip_all = _Blocking(AsyncClient.skip_all)
+    complete_all = _Blocking(AsyncClient.complete_all)
+    fail_all = _Blocking(AsyncClient.fail_all)
+    find_steps = _Blocking(AsyncClient.find_steps)
 
     def __init__(self, client: AsyncClient) -> None:
         """Connect to nothing yet."""

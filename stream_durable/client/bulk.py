@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+from stream_durable.client.bulk_steps import BulkSteps, StepOrder, order_steps
 from stream_durable.client.edge import Edge
 from stream_durable.client.filter import LOST, MARKED, OPEN, RunFilter
 from stream_durable.client.together import Progress, order_all
+from stream_durable.core.errors import RejectedError
 from stream_durable.core.format import REVIEWED
 from stream_durable.core.messages import CancelRun, MarkReviewed, PauseRun, ResumeRun, RetryRun
 from stream_durable.core.status import CANCELLED, CANCELLING, COMPENSATING, COMPENSATION_FAILED, PAUSED
@@ -19,7 +21,7 @@ from stream_durable.core.status import CANCELLED, CANCELLING, COMPENSATING, COMP
 _GOING = OPEN - {CANCELLING, COMPENSATING}
 
 
-class BulkOrders:
+class BulkOrders(BulkSteps):
     """Requests to many runs, page by page."""
 
     @property
@@ -32,13 +34,19 @@ class BulkOrders:
         reason: str = "",
         *,
         compensate: bool = False,
+        step: str | None = None,
         by: str = "",
         progress: Progress | None = None,
     ) -> int:
         """Request the end of all matching runs not yet ended; return their number.
 
-        Requests go page by page; `progress` is called with the number so far.
+        With `compensate` completed steps are undone; with `step` only this step, or group, is cancelled where
+        under way. Requests go page by page; `progress` is called with the number so far.
         """
+        if step is not None:
+            if compensate:
+                raise RejectedError("contradiction", "compensate= is for whole runs, not with step=")
+            return await order_steps(self._edge, which, StepOrder("cancel", step, reason, by), progress)
 
         def order(run: str) -> CancelRun:
             return CancelRun(key=run, id=uuid4().hex, reason=reason, compensate=compensate, by=by)
@@ -83,15 +91,23 @@ class BulkOrders:
         which: RunFilter,
         *,
         whole: bool = False,
+        step: str | None = None,
         reason: str = "",
         by: str = "",
         progress: Progress | None = None,
     ) -> int:
         """Retry the matching failed runs, or with `needs_review` the held steps; return the number of runs.
 
-        Cancelled runs match only by `status`. Runs with a failed compensation never match: handle the
-        compensation first, run by run.
+        With `step` only this step and all later steps are retried, where the step has failed, was cancelled
+        or is held. Cancelled runs match only by `status`. Runs with a failed compensation never match: first
+        retry the compensation, as `step="charge~compensate"`, or accept the failure with `skip_all`.
         """
+        if step is not None:
+            if whole:
+                raise RejectedError(
+                    "contradiction", "retry one step and all after it, or whole runs, not both"
+                )
+            return await order_steps(self._edge, which, StepOrder("retry", step, reason, by), progress)
 
         def order(run: str) -> RetryRun:
             return RetryRun(key=run, id=uuid4().hex, whole=whole, reason=reason, by=by)

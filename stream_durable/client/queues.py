@@ -1,15 +1,16 @@
-"""Queues and their workers: list, pause, resume, drain."""
+"""Queues and their workers: list, pause, resume, drain; and processes of all kinds."""
 
 from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
 from stream_durable.client.edge import Edge
 from stream_durable.client.latest import OrderState
+from stream_durable.client.processes import ProcessState, processes
 from stream_durable.client.starting import check_queue
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.moments import moment
@@ -68,14 +69,6 @@ class WorkerState(NamedTuple):
     workflows: Mapping[str, str]
     #: The release that it runs; empty: one that does not say.
     version: str = ""
-
-
-class Release(NamedTuple):
-    """A release of the engine, run by present workers."""
-
-    version: str
-    #: When the first of them started.
-    at: datetime
 
 
 class QueueOrders:
@@ -137,6 +130,13 @@ class QueueOrders:
         now = _ms(self._edge.now())
         return [_worker_state(one, now) for _, one in sorted(state.workers.items())]
 
+    async def processes(self) -> list[ProcessState]:
+        """Return reconcilers, workers, ingresses and processes of the API, by kind and name.
+
+        With processes gone without a word in the last day.
+        """
+        return processes(await self._read(), _ms(self._edge.now()))
+
     def _undrained(self, state: ControlState, queue: str) -> list[Present]:
         """Return the workers with an attempt under way, or without a record since the pause."""
         paused = state.paused.get(queue)
@@ -195,15 +195,6 @@ def _worker_state(one: Present, now: int) -> WorkerState:
         dict(here.carries),
         here.version,
     )
-
-
-def releases(workers: Iterable[WorkerState]) -> list[Release]:
-    """Return the releases of present workers, the latest to start first."""
-    found = dict[str, datetime]()
-    for one in workers:
-        if one.version and not one.is_gone:
-            found[one.version] = min(one.since, found.get(one.version, one.since))
-    return sorted((Release(*each) for each in found.items()), key=lambda one: one.at, reverse=True)
 
 
 def _ms(at: datetime) -> int:

@@ -34,7 +34,7 @@ from stream_durable.ports import Headers, Outgoing, Refusal
 from stream_durable.sending import Delivery, Sender
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import PRODUCER_REPLACED, logger
-from stream_durable.wire.topics import COMMANDS, FOREIGN, full_name
+from stream_durable.wire.topics import COMMANDS, CONTROL, FOREIGN, full_name
 
 _log = logger(__name__)
 
@@ -237,15 +237,17 @@ class KafkaPublisher(Sender):
         """Connect at once, so that the first message need not wait for the connection.
 
         With `serves`, topic limits are read before a refusal, and messages for missing topics of the instance
-        are kept until the topics exist; missing topics of queues and of others refuse. Without it all missing
-        topics refuse.
+        are kept until the topics exist; missing topics of queues and of others refuse, and the control topic,
+        whose records are repeated. Without it all missing topics refuse.
         """
         self._topic_limits = Limits(settings, prefix, client=client)
         self._kafka = _Wire(settings, prefix, client, self._topic_limits)
         super().__init__(
             self._kafka,
             self._topic_limits.bytes,
-            refuses=(lambda topic: topic.startswith((COMMANDS, FOREIGN))) if serves else lambda topic: True,
+            refuses=(lambda topic: topic.startswith((COMMANDS, FOREIGN, CONTROL)))
+            if serves
+            else lambda topic: True,
         )
         if serves:
             self._topic_limits.watch(self._kafka.topics)

@@ -72,3 +72,7 @@ class ClientVerbs(Teller):
     resume_all = Told(AsyncClient.resume_all)
     retry_all = Told(AsyncClient.retry_all)
     mark_all_reviewed = Told(AsyncClient.mark_all_reviewed)
+    skip_all = Told(AsyncClient.skip_all)
+    complete_all = Told(AsyncClient.complete_all)
+    fail_all = Told(AsyncClient.fail_all)
+    find_steps = Told(AsyncClient.find_steps)

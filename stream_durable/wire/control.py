@@ -1,4 +1,4 @@
-"""The control topic: paused queues and present workers, one record for each, compacted.
+"""The control topic: paused queues and present processes, one record for each, compacted.
 
 A record without a value withdraws what its key stands for.
 """
@@ -14,10 +14,13 @@ from stream_durable.core.errors import RejectedError
 
 _QUEUE: Final = "queue/"
 _WORKER: Final = "worker/"
+_PROCESS: Final = "process/"
 #: Within this time after its first record a worker joins the groups of its queues.
 JOINS_MS: Final = 5_000
 #: A worker that misses so many of its records in a row is gone.
 _MISSED_MAX: Final = 3
+#: How long the record of a killed process is kept.
+KEPT_MS: Final = 86_400_000
 
 REASON_LENGTH_MAX: Final = 1_000
 BY_LENGTH_MAX: Final = 200
@@ -65,6 +68,24 @@ class WorkerHere(msgspec.Struct, frozen=True, kw_only=True, tag="worker.here"):
     carries: tuple[tuple[str, str], ...]
     #: The release that it runs; empty: one that does not say.
     version: Annotated[str, Meta(max_length=200)] = ""
+    #: The newest format that it knows; 0: it does not say.
+    format: int = 0
+    host: Annotated[str, Meta(max_length=255)] = ""
+
+
+class ProcessHere(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="process.here"):
+    """A present process, other than a worker."""
+
+    #: `reconciler`, `ingress` or `api`.
+    kind: Annotated[str, Meta(max_length=40)]
+    #: When it started, in milliseconds.
+    since: int
+    #: How often it says so.
+    every_ms: Annotated[int, Meta(ge=1)]
+    #: The release that it runs, and the newest format that it knows.
+    version: Annotated[str, Meta(max_length=200)]
+    format: int
+    host: Annotated[str, Meta(max_length=255)]
 
 
 class Paused(NamedTuple):
@@ -90,6 +111,26 @@ class Present(NamedTuple):
         return next((load for load in self.here.queues if load.queue == queue), None)
 
 
+class Process(NamedTuple):
+    """A process of any kind, and the time of its last record on the log."""
+
+    kind: str
+    name: str
+    seen: int
+    here: WorkerHere | ProcessHere
+
+    def is_gone(self, now: int) -> bool:
+        """Whether several records are missing."""
+        return now - self.seen > _MISSED_MAX * self.here.every_ms
+
+    @property
+    def key(self) -> bytes:
+        """The key of the record."""
+        if isinstance(self.here, WorkerHere):
+            return worker_key(self.name)
+        return process_key(self.kind, self.name)
+
+
 class ControlState:
     """What has been read of the topic."""
 
@@ -99,6 +140,8 @@ class ControlState:
         #: Queues resumed since, with who did it.
         self.resumed: dict[str, QueueResume] = {}
         self.workers: dict[str, Present] = {}
+        #: Those that are no workers, by kind and name.
+        self.others: dict[tuple[str, str], Process] = {}
 
     def learn(self, key: bytes | None, value: bytes | None, *, offset: int, time: int) -> bool:
         """Take a record in, and return whether a pause has begun, changed or ended.
@@ -121,6 +164,9 @@ class ControlState:
                 case _:
                     assert_never(order)
             return True
+        if name.startswith(_PROCESS):
+            self._learn_process(name.removeprefix(_PROCESS), value, time)
+            return False
         if not name.startswith(_WORKER):
             raise RejectedError("unreadable", f"unknown key {name[:100]!r}")
         worker = name.removeprefix(_WORKER)
@@ -129,6 +175,18 @@ class ControlState:
         else:
             self.workers[worker] = Present(worker, time, _decoded(value, _HERE))
         return False
+
+    def _learn_process(self, name: str, value: bytes | None, time: int) -> None:
+        kind, _, own = name.partition("/")
+        if value is None:
+            self.others.pop((kind, own), None)
+        else:
+            self.others[kind, own] = Process(kind, own, time, _decoded(value, _PROCESS_HERE))
+
+    def processes(self) -> list[Process]:
+        """Return the processes of all kinds, workers too, by kind and name, present or gone."""
+        workers = (Process("worker", one.name, one.seen, one.here) for one in self.workers.values())
+        return sorted([*workers, *self.others.values()], key=lambda one: (one.kind, one.name))
 
     def serving(self, queue: str, now: int) -> list[Present]:
         """Return the workers of a queue that are not gone."""
@@ -154,10 +212,16 @@ def worker_key(worker: str) -> bytes:
     return f"{_WORKER}{worker}".encode()
 
 
+def process_key(kind: str, name: str) -> bytes:
+    """Return the key of the record of a process other than a worker."""
+    return f"{_PROCESS}{kind}/{name}".encode()
+
+
 encode_control = msgspec.json.Encoder().encode
 _Value = TypeVar("_Value")
 _ORDER: Final = msgspec.json.Decoder(QueuePause | QueueResume)
 _HERE: Final = msgspec.json.Decoder(WorkerHere)
+_PROCESS_HERE: Final = msgspec.json.Decoder(ProcessHere)
 
 
 def _decoded(value: bytes, decoder: msgspec.json.Decoder[_Value]) -> _Value:

@@ -25,8 +25,8 @@ RUNS: Final = "runs"
 BLOBS: Final = "blobs"
 #: Graphs of workflows, on one partition, compacted. Written by workers and clients; read by all.
 DEFINITIONS: Final = "definitions"
-#: Paused queues and present workers, on one partition, compacted. Written by workers and clients; read by
-#: workers and tools.
+#: Paused queues and present processes, on one partition, compacted. Written by all processors and clients;
+#: read by workers and tools.
 CONTROL: Final = "control"
 #: Decisions about records of the inbox that a later fold has to repeat. Written and read by reconcilers; read
 #: by rebuilds.
@@ -43,9 +43,9 @@ STREAM: Final = "stream:"
 
 #: What each kind of process has to write, and no more.
 WRITES: Final[Mapping[str, frozenset[str]]] = {
-    "reconciler": frozenset({INBOX, COMMANDS, STEPS, RUNS, VERDICTS, DEAD}),
+    "reconciler": frozenset({INBOX, COMMANDS, STEPS, RUNS, CONTROL, VERDICTS, DEAD}),
     "worker": frozenset({INBOX, DEFINITIONS, CONTROL, BLOBS, DEAD}),
-    "ingress": frozenset({INBOX, DEAD}),
+    "ingress": frozenset({INBOX, CONTROL, DEAD}),
 }
 
 #: The groups that share the inbox, the events, the commands of a lane, whose name follows, and the topic of a

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Sequence
 from typing import Final
 
+from stream_durable.core.format import FORMAT
 from stream_durable.ports import Clock, Control, Outgoing, Publisher, Refusal
 from stream_durable.retrying import retry_transient
 from stream_durable.settings import WorkerSettings
 from stream_durable.telemetry import MESSAGE_DROPPED, QUEUE_PAUSED, QUEUE_RESUMED, logger
-from stream_durable.wire.control import QueueLoad, WorkerHere, encode_control, worker_key
+from stream_durable.wire.control import KEPT_MS, QueueLoad, WorkerHere, encode_control, worker_key
 from stream_durable.wire.topics import CONTROL
 from stream_durable.worker.attempts import Attempts
 
@@ -18,8 +20,6 @@ _log = logger(__name__)
 
 #: How often a worker with attempts of a paused queue looks whether they have ended.
 _LOOK_SECONDS: Final = 0.25
-#: How long the record of a killed worker is kept.
-_KEPT_MS: Final = 86_400_000
 
 
 class Pauses:
@@ -48,9 +48,9 @@ class Pauses:
             await retry_transient(self._control.more, "read paused queues")
             self._obey()
 
-    def long_gone(self, now: int) -> list[str]:
-        """Return the workers unheard of for a day: killed ones, of which nobody withdraws the record."""
-        return [one.name for one in self._control.state.workers.values() if now - one.seen > _KEPT_MS]
+    def long_gone(self, now: int) -> list[bytes]:
+        """Return the keys of processes unheard of for a day: killed, so nobody withdraws their records."""
+        return [one.key for one in self._control.state.processes() if now - one.seen > KEPT_MS]
 
     def _obey(self) -> None:
         paused = self._control.state.paused
@@ -106,17 +106,17 @@ class Presence:
             here = WorkerHere(
                 since=self._since, every_ms=self._every_ms, concurrency=self._concurrency,
                 heard=pauses.heard, queues=loads, carries=self._carries,
-                version=self._version,
+                version=self._version, format=FORMAT, host=socket.gethostname(),
             )  # fmt: skip
             self._publisher.send([(Outgoing(CONTROL, 0, key, encode_control(here)), None)], _log_refusals)
             await self._until_due(attempts, pauses, loads)
 
     def leave(self, worker: str) -> None:
         """Withdraw the record."""
-        self._withdraw([worker])
+        self._withdraw([worker_key(worker)])
 
-    def _withdraw(self, workers: Sequence[str]) -> None:
-        records = [(Outgoing(CONTROL, 0, worker_key(one), None), None) for one in workers]
+    def _withdraw(self, keys: Sequence[bytes]) -> None:
+        records = [(Outgoing(CONTROL, 0, key, None), None) for key in keys]
         if records:
             self._publisher.send(records, _log_refusals)
 

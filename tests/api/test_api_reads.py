@@ -10,7 +10,10 @@ from api_site import V1, Site, finish
 
 from stream_durable.api.problems import of
 from stream_durable.core.errors import RejectedError, TransientError
+from stream_durable.ports import Outgoing
 from stream_durable.testing.engine import Engine
+from stream_durable.wire.control import ProcessHere, encode_control, process_key
+from stream_durable.wire.topics import CONTROL
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +140,21 @@ def test_a_run_and_a_step_are_explained(site: Site) -> None:
 def test_queues_and_workers_are_listed(site: Site) -> None:
     assert isinstance(site.get("/queues")["queues"], list)
     assert isinstance(site.get("/workers")["workers"], list)
+
+
+def test_processes_of_all_kinds_are_listed_and_their_releases_are_on_the_overview(site: Site) -> None:
+    here = ProcessHere(kind="ingress", since=1_000, every_ms=30_000, version="0.7", format=2, host="h")
+    record = Outgoing(CONTROL, 0, process_key("ingress", "one"), encode_control(here))
+    site.engine.tell(lambda: site.engine.ports.publisher.publish([(record, None)]))
+
+    (found,) = site.get("/processes")["processes"]
+    assert {name: found[name] for name in ("kind", "name", "host", "version", "format", "is_gone")} == {
+        "kind": "ingress", "name": "one", "host": "h", "version": "0.7", "format": 2, "is_gone": False,
+    }  # fmt: skip
+    assert site.get("/status")["processes"] == [found]
+    assert site.get("/overview")["releases"] == [
+        {"version": "0.7", "at": "1970-01-01T00:00:01+00:00", "kind": "ingress"}
+    ]
 
 
 def test_the_instance_is_shown(site: Site) -> None:

@@ -121,6 +121,29 @@ def test_all_matching_runs_are_counted_and_then_cancelled_by_an_operation(site: 
     assert site.ask("DELETE", f"{V1}/operations/{operation['id']}").json()["status"] == "completed"
 
 
+def test_a_step_of_all_matching_runs_is_skipped_by_an_operation(site: Site) -> None:
+    for n in range(2):
+        started(site, f"order-{n}")
+    finish(site.engine.until_asked(site.engine.run("order-1"), "approve"))
+    which = {"act": "skip", "filter": {"workflow": "order"}, "step": "approve", "reason": "by phone"}
+    assert site.post("/operations", which | {"dry_run": True}) == {"found": 2, "is_exact": True}
+    assert site.post("/operations", which | {"step": "none", "dry_run": True})["found"] == 0
+    assert site.post("/operations", which | {"step": None, "dry_run": True})["found"] == 0
+    operation = site.post("/operations", which)
+    finish(site.engine.until_idle())
+    done = site.get(f"/operations/{operation['id']}")
+    assert (done["act"], done["status"], done["told"], done["found"]) == ("skip", "completed", 2, 2)
+    (approve,) = [step for step in site.get("/runs/order-0")["steps"] if step["name"] == "approve"]
+    assert approve["status"] == "skipped"
+
+    refused = site.ask("POST", f"{V1}/operations", json={"act": "complete", "filter": {}})
+    assert (refused.status_code, refused.json()["code"]) == (400, "contradiction")
+    undone = {"act": "cancel", "filter": {"workflow": "order"}, "compensate": True}
+    assert site.post("/operations", undone)["found"] == 2
+    finish(site.engine.until_idle())
+    assert site.get("/runs/statuses")["counts"] == {"cancelled": 2}
+
+
 async def test_an_operation_that_raises_whatever_ends_as_failed() -> None:
     operations = Operations()
 

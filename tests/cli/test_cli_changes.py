@@ -63,6 +63,27 @@ def test_an_order_to_many_names_them_first(cli: Cli) -> None:
     assert rest["made"] is True
 
 
+def test_a_step_of_many_is_skipped_after_a_preview(cli: Cli) -> None:
+    for n in range(2):
+        cli("runs", "start", "order", "--id", f"skip-{n}", "--tag", "skip", "--input", f'{{"id":"skip-{n}"}}')
+    many = ("runs", "skip", "--tag", "skip", "--step", "paid")
+    wait_for(lambda: len(rehearsed(cli, *many)["runs"]) == 2, seconds=SECONDS, what="two runs to skip")
+    assert "Would skip paid of 2 runs: skip-" in cli(*many, "--dry-run").stdout
+    assert "name the step" in cli("runs", "skip", "skip-0", code=2).stderr
+    assert "name the step" in cli("runs", "complete", "--tag", "skip", code=2).stderr
+    assert "not both" in cli("runs", "skip", "skip-0", "paid", "--tag", "skip", code=2).stderr
+
+    assert "Requested to skip paid of 2 runs." in cli(*many, "--reason", "by hand", "--yes").stdout
+    wait_for(lambda: not rehearsed(cli, *many)["runs"], seconds=SECONDS, what="both to be skipped")
+    assert "Would skip released of skip-0" in cli("runs", "skip", "skip-0", "released", "--dry-run").stdout
+    held = ("runs", "fail", "--tag", "skip")
+    assert "Would fail held steps of 0 runs" in cli(*held, "--dry-run").stdout
+    assert (
+        "Requested to cancel released of 2 runs."
+        in cli("runs", "cancel", "--tag", "skip", "--step", "released", "--yes").stdout
+    )
+
+
 def test_a_list_is_printed_again_when_it_changes(cli: Cli, processes: Processes, instance: Instance) -> None:
     watching = processes.start(
         "runs", "list", "--id-prefix", "seen", "--watch", "--every", "0.2", "-o", "jsonl",

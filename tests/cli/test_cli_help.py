@@ -50,6 +50,7 @@ def test_all_commands_of_the_reference_are_there() -> None:
         "runs why",
         "dead list", "dead show", "dead redrive", "records list", "records show", "records redrive",
         "queues list", "queues pause", "queues resume", "queues drain", "workers list",
+        "processes list",
         "status", "doctor", "why",
         "gates list", "gates show", "gates set", "gates reset", "gates probe",
         "admissions list", "admissions show", "runs watch", "waits list",

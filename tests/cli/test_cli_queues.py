@@ -57,6 +57,15 @@ def test_workers_are_listed_with_what_they_carry(cli: Cli) -> None:
 
 
 @on_instance
+def test_processes_of_all_kinds_are_listed_with_their_release(cli: Cli) -> None:
+    found = cli.rows("processes", "list")
+    assert {row["kind"] for row in found} >= {"ingress", "reconciler", "worker"}
+    assert {row["status"] for row in found} == {"present"}
+    (release,) = {row["version"] for row in found}
+    assert f"release {release}" in cli("status").stdout
+
+
+@on_instance
 def test_a_queue_that_is_not_there_cannot_be_paused(cli: Cli) -> None:
     refused = cli("queues", "pause", "mali", code=1).stderr
     assert "queue 'mali' has no topic" in refused

@@ -113,7 +113,7 @@ def test_steps_are_skipped_and_ended_by_hand(cli: Cli) -> None:
     assert "nothing is at 'input.nothing'" in cli("runs", "value", "hand-1", "input.nothing", code=1).stderr
     cli("runs", "cancel", "hand-1", "--step", "released")
     until(cli, "hand-1", "cancelled", released="cancelled", ship="cancelled")
-    assert "--step is for one run" in cli("runs", "cancel", "--step", "x", "--tag", "y", code=2).output
+    assert "cancel x of 0 runs" in cli("runs", "cancel", "--step", "x", "--tag", "y", "--yes").stdout
 
 
 def test_what_failed_is_listed_looked_at_and_made_anew(cli: Cli) -> None:

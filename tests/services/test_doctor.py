@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from stream_durable import App, Fail, Workflow
 from stream_durable.core.errors import RejectedError
 from stream_durable.memory.bound import MemoryTopicViews
+from stream_durable.ports import Outgoing
 from stream_durable.replay.holes import Hole
 from stream_durable.services.doctor.checks import CHECKS, findings
 from stream_durable.services.doctor.finding import CHECK_NAMES, Finding
@@ -17,7 +19,8 @@ from stream_durable.services.doctor.looking import look
 from stream_durable.services.doctor.seen import Seen
 from stream_durable.settings import Settings
 from stream_durable.testing import Engine
-from stream_durable.wire.topics import FOREIGN
+from stream_durable.wire.control import ProcessHere, encode_control, process_key
+from stream_durable.wire.topics import CONTROL, FOREIGN
 
 SECRETS = {"security.token_secrets": ("a secret of the tests that is long enough",)}
 
@@ -200,6 +203,22 @@ async def test_a_paused_queue(engine: Engine) -> None:
     assert (finding.check, finding.severity, finding.thing) == ("queues", "warning", "queue mail")
     assert finding.cause == "is paused for 10 min by ann (a deploy)"
     assert finding.remedy == "`stream-durable queues resume mail`"
+
+
+async def test_processes_of_two_releases(engine: Engine) -> None:
+    await engine.until_waiting(await engine.start(flow_of()))
+    for kind, release in (("reconciler", "0.1"), ("ingress", "0.1"), ("api", "0.2"), ("api", "")):
+        here = ProcessHere(kind=kind, since=0, every_ms=30_000, version=release, format=2, host="h")
+        key = process_key(kind, f"of-{release}")
+        record = Outgoing(CONTROL, 0, key, encode_control(here))
+        engine.ask(partial(engine.ports.publisher.publish, [(record, None)]))
+
+    mixed = one(engine)
+
+    assert (mixed.check, mixed.severity, mixed.thing) == ("versions", "warning", "releases at work")
+    assert mixed.cause == "are 2: 0.1 by ingress of-0.1, reconciler of-0.1; 0.2 by api of-0.2"
+    # Who is gone counts no more.
+    assert found(engine, 3 * 30_000 + 1) == []
 
 
 async def test_runs_that_were_not_undone(engine: Engine) -> None:

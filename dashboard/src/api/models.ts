@@ -68,6 +68,7 @@ export type Me = Schemas["Me"];
 export type Queues = Schemas["Queues"];
 export type QueueState = Schemas["QueueState"];
 export type Workers = Schemas["Workers"];
+export type ProcessState = Schemas["ProcessState"];
 export type WorkerState = Schemas["WorkerState"];
 export type Early = Schemas["Early"];
 export type Finding = Schemas["Finding"];

@@ -528,6 +528,8 @@ export interface paths {
         /**
          * Begin Operation
          * @description Ask all matching runs for something, or with `dry_run` only count them.
+         *
+         *     For an act on steps the runs with such a step are counted, among the first 500 that match.
          */
         post: operations["begin_operation"];
         delete?: never;
@@ -1484,6 +1486,26 @@ export interface paths {
          * @description List the workers with load, and workers killed within the last day.
          */
         get: operations["list_workers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/processes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Processes
+         * @description List the processes of all kinds with release and format, and processes killed within the last day.
+         */
+        get: operations["list_processes"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3062,7 +3084,7 @@ export interface components {
              * Act
              * @enum {string}
              */
-            act: "cancel" | "pause" | "resume" | "retry" | "review";
+            act: "cancel" | "pause" | "resume" | "retry" | "review" | "skip" | "complete" | "fail";
             filter: components["schemas"]["RunConditions"];
             /**
              * Reason
@@ -3080,6 +3102,29 @@ export interface components {
              * @default false
              */
             whole: boolean;
+            /**
+             * Step
+             * @description Only this step. `complete` needs one; `skip` and `fail` mean all held steps else.
+             */
+            step?: string | null;
+            /**
+             * Output
+             * @description With `complete`: the output of the step.
+             */
+            output?: unknown;
+            /**
+             * Error
+             * @description With `fail`: why.
+             * @default
+             */
+            error: string;
+            /**
+             * Context
+             * @description With `resume`: merged into the context of each run.
+             */
+            context?: {
+                [key: string]: unknown;
+            } | null;
             /**
              * Dry Run
              * @description Count the runs, and do nothing.
@@ -3283,6 +3328,36 @@ export interface components {
             detail: string;
             /** Errors */
             errors: components["schemas"]["FieldError"][];
+        };
+        /** ProcessState */
+        ProcessState: {
+            /** Kind */
+            kind: string;
+            /** Name */
+            name: string;
+            /** Host */
+            host: string;
+            /** Version */
+            version: string;
+            /** Format */
+            format: number;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Seen
+             * Format: date-time
+             */
+            seen: string;
+            /** Is Gone */
+            is_gone: boolean;
+        };
+        /** Processes */
+        Processes: {
+            /** Processes */
+            processes: components["schemas"]["ProcessState"][];
         };
         /**
          * PublishBody
@@ -3490,6 +3565,8 @@ export interface components {
              * Format: date-time
              */
             at: string;
+            /** Kind */
+            kind: string;
         };
         /** Repairs */
         Repairs: {
@@ -4243,6 +4320,8 @@ export interface components {
             dead: number;
             /** Concerns */
             concerns: components["schemas"]["Concern"][];
+            /** Processes */
+            processes: components["schemas"]["ProcessState"][];
         };
         /** StepShown */
         StepShown: {
@@ -11456,6 +11535,80 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Workers"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_processes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Processes"];
                 };
             };
             /** @description Bad Request */

@@ -15,7 +15,8 @@ export function Dialog(props: { title: string; onClose: () => void; children: Re
     if (!dialog || dialog.open) return;
     dialog.showModal();
     // The browser would begin with the first button, which closes it.
-    dialog.querySelector<HTMLElement>("form :is(input, textarea, select, button[type=submit])")?.focus();
+    const first = dialog.querySelector<HTMLElement>("form [data-first]") ?? dialog.querySelector<HTMLElement>("form :is(input, textarea, select, button[type=submit])");
+    first?.focus();
   }, []);
   return (
     <dialog
@@ -80,6 +81,8 @@ export function ActDialog({ act, isWide, onClose, onDone }: { act: Act; isWide?:
   const [made] = useState(() => act.form && field(act.form.schema, act.title));
   const [filled, setFilled] = useState<unknown>(() => act.form?.initial ?? (made && initial(made)));
   const [isTried, setTried] = useState(false);
+  // What may be left as it is stands in nobody's way: who knows the keys goes on to type the reason.
+  const isAside = made !== undefined && Object.values(made.fields).every((each) => !each.isRequired && ["switch", "json"].includes(each.kind));
   const wrong = made ? { ...faults(made, filled), ...act.form?.faults?.(filled ?? {}) } : {};
   const value = made ? (filled ?? {}) : read(act, text);
   const id = useId();
@@ -141,7 +144,7 @@ export function ActDialog({ act, isWide, onClose, onDone }: { act: Act; isWide?:
         {act.asksReason !== false && (
           <label className="field">
             <span className="lbl">{act.reasonLabel ?? "Reason"}</span>
-            <input className="input" value={reason} onChange={(event) => setReason(event.target.value)} />
+            <input className="input" data-first={isAside || undefined} value={reason} onChange={(event) => setReason(event.target.value)} />
           </label>
         )}
         {needsNumber && (

@@ -31,11 +31,29 @@ export function marks(found: readonly Deployed[], from: number, to: number, x: (
   return groups.map(({ at, x: place, each }) => ({ at, x: place, text: `${named(each)} deployed` }));
 }
 
-/** Return the marks of releases of the engine: when the first worker that is there with each has started. */
-export function released(found: readonly { version: string; at: number }[], from: number, to: number, x: (at: number) => number): Mark[] {
-  return found
-    .filter(({ at }) => at > from && at < to)
-    .map(({ version, at }) => ({ at, x: x(at), text: `workers of release ${version} started` }));
+/** What processes of a kind are called when several are meant. */
+const KINDS: Record<string, string> = { reconciler: "reconcilers", worker: "workers", ingress: "ingresses", api: "API" };
+
+interface Begun {
+  version: string;
+  kind: string;
+  at: number;
+}
+
+/** Return the marks of releases of the engine: when the first process of a kind that is there with each has started. */
+export function released(found: readonly Begun[], from: number, to: number, x: (at: number) => number): Mark[] {
+  const groups: { at: number; x: number; version: string; kinds: string[] }[] = [];
+  for (const { version, kind, at } of found.filter((one) => one.at > from && one.at < to).sort((a, b) => a.at - b.at)) {
+    const place = x(at);
+    const near = groups.findLast((each) => each.version === version && place - each.x < NEAR);
+    if (near) near.kinds.push(KINDS[kind] ?? kind);
+    else groups.push({ at, x: place, version, kinds: [KINDS[kind] ?? kind] });
+  }
+  return groups.map(({ at, x: place, version, kinds }) => ({ at, x: place, text: `${listed(kinds)} of release ${version} started` }));
+}
+
+function listed(words: readonly string[]): string {
+  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)!}`;
 }
 
 function named(each: readonly Deployed[]): string {

@@ -40,3 +40,25 @@ function isReached(verb: Verb, status: string, chosen: readonly string[]): boole
       return REVIEWABLE.includes(status);
   }
 }
+
+/** What is asked of a step. */
+export interface StepDeed {
+  act: "skip" | "complete" | "fail" | "cancel" | "retry";
+  step?: string;
+  output?: unknown;
+  error?: string;
+}
+
+/** Whether a step has to be named: only what skips or fails held steps of a filter may mean all of them. */
+export function needsStep(deed: StepDeed, isSelected: boolean): boolean {
+  return isSelected || (deed.act !== "skip" && deed.act !== "fail");
+}
+
+/** Return what is sent of it: no output but with `complete`, no error but with `fail`. */
+export function stepOrder({ act, step, output, error }: StepDeed): StepDeed {
+  const found: StepDeed = { act };
+  if (step) found.step = step;
+  if (act === "complete") found.output = output ?? null;
+  if (act === "fail" && error) found.error = error;
+  return found;
+}

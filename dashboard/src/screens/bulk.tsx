@@ -10,10 +10,13 @@ import { useActs } from "../parts/acting";
 import { Icon, Seg } from "../parts/basics";
 import type { Act } from "../parts/dialog";
 import type { RunsSearch } from "../pure/filters";
+import type { Schema } from "../pure/form";
 import { REVIEWABLE } from "../pure/look";
+import { CONTEXT, UNDO, WHOLE } from "../pure/orders";
 import { reach, VERBS, type Verb } from "../pure/reach";
 import { counted } from "../pure/time";
 import { useMay } from "../shell/session";
+import { stepsOfMany } from "./steps_of_many";
 
 interface Props {
   search: RunsSearch;
@@ -32,12 +35,12 @@ export function Bulk(props: Props) {
   const queries = useQueryClient();
   const all = isAll || marked.length === 0;
   const matched = counted(matching ?? 0, counts?.is_exact ?? true);
-  const begin = async (verb: Verb, reason: string) => {
-    const started = await post<OperationState>("operations", { act: verb, filter: filterOf(search), reason });
+  const begin = async (order: object) => {
+    const started = await post<OperationState>("operations", order);
     setOperation(started.id);
   };
-  const each = async (verb: Verb, reason: string) => {
-    for (const run of marked) if (verb !== "review" || mayBeReviewed(run)) await post(`runs/${part(run.id)}/${verb}`, { reason });
+  const each = async (verb: Verb, reason: string, more: object) => {
+    for (const run of marked) if (verb !== "review" || mayBeReviewed(run)) await post(`runs/${part(run.id)}/${verb}`, { reason, ...more });
     props.onClear();
   };
   const act = (verb: Verb, word: string, asked?: RunStatuses): Act => {
@@ -58,13 +61,27 @@ export function Bulk(props: Props) {
           <dd className="num q3">{left.toLocaleString("en")}</dd>
         </dl>
       ),
-      run: (reason) => (all ? begin(verb, reason) : each(verb, reason)),
+      form: MORE[verb] && { schema: MORE[verb] },
+      run: (reason, value) => {
+        const more = MORE[verb] ? (value as object) : {};
+        return all ? begin({ act: verb, filter: filterOf(search), reason, ...more }) : each(verb, reason, more);
+      },
     };
   };
   // How many of them nobody has reviewed yet is counted when it is asked for.
   const open = async (verb: Verb, word: string) => {
     ask(act(verb, word, verb === "review" && all ? await queries.fetchQuery(statuses({ ...search, reviewed: false })) : undefined));
   };
+  const askSteps = () =>
+    ask(
+      stepsOfMany({
+        title: all ? `A step of all ${matched} matching` : `A step of ${marked.length} selected`,
+        filter: all ? filterOf(search) : undefined,
+        selected: marked.map((run) => run.id),
+        matching,
+        begin,
+      }),
+    );
   if (!mayAct) return null;
   const verbs = VERBS.filter(([verb]) => verb !== "review" || !search.reviewed);
   return (
@@ -91,6 +108,9 @@ export function Bulk(props: Props) {
             {word}…
           </button>
         ))}
+        <button type="button" className="btn" onClick={askSteps}>
+          Steps…
+        </button>
         {marked.length > 0 && (
           <button type="button" className="btn btn--icon" aria-label="Select nothing" onClick={props.onClear}>
             <Icon name="x" />
@@ -101,6 +121,13 @@ export function Bulk(props: Props) {
     </>
   );
 }
+
+/** What may be chosen beside the reason. */
+const MORE: Partial<Record<Verb, Schema>> = {
+  cancel: UNDO,
+  retry: WHOLE,
+  resume: CONTEXT,
+};
 
 const WILL: Record<Verb, string> = {
   retry: "will be retried",

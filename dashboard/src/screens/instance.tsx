@@ -5,7 +5,7 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
 
 import { get, part, remove } from "../api/client";
-import type { PartitionShown, Planned, PlannedList, ReadersShown, StatusShown } from "../api/models";
+import type { PartitionShown, Planned, PlannedList, ProcessState, ReadersShown, StatusShown } from "../api/models";
 import { Failure } from "../api/problem";
 import { useActs } from "../parts/acting";
 import { Ago, Empty, Icon, Sentence, Skeleton, Time, Took } from "../parts/basics";
@@ -68,6 +68,7 @@ export function Stream() {
                 <Partitions rows={state.partitions} />
                 <ReadersTable readers={[...(state.ingress ? [state.ingress] : []), ...state.queues]} />
               </div>
+              <Processes rows={state.processes} />
               <DeadTable chosen={record} />
             </div>
           </div>
@@ -173,6 +174,79 @@ function ReadersTable({ readers }: { readers: readonly ReadersShown[] }) {
               </td>
               <td className="num">{each.lag.toLocaleString("en")}</td>
               <td className="num">{each.lag > 0 && each.behind_since ? <Took from={each.behind_since} to={null} /> : "0 s"}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+/** Who is there, of all kinds, with the release that each runs: several releases at once are said. */
+function Processes({ rows }: { rows: readonly ProcessState[] }) {
+  if (rows.length === 0) return null;
+  const there = rows.filter((each) => !each.is_gone);
+  const releases = [...new Set(there.map((each) => each.version).filter(Boolean))].sort();
+  return (
+    <section aria-label="Processes">
+      <h2 className="sec__h">
+        Processes <span className="count">{there.length}</span>
+        {releases.length > 1 && (
+          <span className="state amber">
+            <Icon name="s-blocked" /> releases {releases.join(", ")}
+          </span>
+        )}
+      </h2>
+      <table className="tbl">
+        <thead>
+          <tr>
+            <th scope="col" className="w-state">
+              Kind
+            </th>
+            <th scope="col">Name</th>
+            <th scope="col" className="w-time">
+              Release
+            </th>
+            <th scope="col" className="num w-num from-768">
+              Format
+            </th>
+            <th scope="col" className="from-768">
+              Host
+            </th>
+            <th scope="col" className="num w-time">
+              Since
+            </th>
+            <th scope="col" className="num w-time">
+              Seen
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((each) => (
+            <tr key={`${each.kind} ${each.name}`}>
+              <td>
+                {each.is_gone ? (
+                  <span className="state red">
+                    <Icon name="s-failed" /> {each.kind}, gone
+                  </span>
+                ) : (
+                  each.kind
+                )}
+              </td>
+              <td className="mono" title={each.name}>
+                {each.name}
+              </td>
+              <td className="mono">{each.version || "unknown"}</td>
+              <td className="num mono from-768">{each.format || ""}</td>
+              <td className="mono from-768" title={each.host}>
+                {each.host}
+              </td>
+              <td className="num">
+                <Time at={each.since} />
+              </td>
+              <td className="num">
+                <Time at={each.seen} />
+              </td>
             </tr>
           ))}
         </tbody>

@@ -234,7 +234,17 @@ function stepActs(run: RunState, step: StepState): Act[] {
     preview: <Kept run={run} />,
     run: (reason) => post(`${at}/retry`, { reason, step: name }),
   };
-  if (isSettled(run.status)) return step.status === "failed" ? [retry] : [];
+  const accept: Act = {
+    title: `Accept that ${name} failed`,
+    verb: `Accept that ${name} failed`,
+    short: "Accept it",
+    preview: <p className="hint">It counts as done, and the run goes on to undo the rest.</p>,
+    run: (reason) => post(`${own}/skip`, { reason }),
+  };
+  if (isSettled(run.status)) {
+    if (step.status !== "failed") return [];
+    return run.status === "compensation_failed" && step.kind === "compensate" ? [retry, accept] : [retry];
+  }
   const skip: Act = {
     title: `Skip ${name}`,
     verb: `Skip ${name}`,

@@ -14,6 +14,7 @@ import type { Act } from "../parts/dialog";
 import { useKeys } from "../parts/keys";
 import { isSettled, look, REVIEWABLE } from "../pure/look";
 import { arrange, Course, type LaneStep, type Placed } from "../pure/lanes";
+import { CONTEXT, UNDO, WHOLE } from "../pure/orders";
 import { millis } from "../pure/time";
 import { VIEWS, type View } from "../pure/views";
 import { useCommands, type Command } from "../shell/palette";
@@ -267,7 +268,7 @@ const ICONS: Record<string, "pause" | "play" | "retry" | "x" | "check"> = {
 };
 
 function actsOf(run: RunState): Record<string, Act> {
-  const to = (verb: string, more: object = {}) => (reason: string) => post(`runs/${part(run.id)}/${verb}`, { reason, ...more });
+  const to = (verb: string) => (reason: string, more?: unknown) => post(`runs/${part(run.id)}/${verb}`, { reason, ...(more as object | null) });
   const done = run.steps.filter((step) => step.status === "completed").length;
   const isOver = isSettled(run.status);
   const found: Record<string, Act> = {};
@@ -280,13 +281,14 @@ function actsOf(run: RunState): Record<string, Act> {
     };
   }
   if (run.status === "paused") {
-    found.resume = { title: `Resume ${run.id}`, verb: "Resume", preview: null, run: to("resume") };
+    found.resume = { title: `Resume ${run.id}`, verb: "Resume", preview: null, form: { schema: CONTEXT }, run: to("resume") };
   }
   if (isOver && run.status !== "completed") {
     found.retry = {
       title: `Retry ${run.id}`,
       verb: "Retry",
       preview: <Kept run={run} />,
+      form: { schema: WHOLE },
       run: to("retry"),
     };
   }
@@ -312,6 +314,7 @@ function actsOf(run: RunState): Record<string, Act> {
           {done} of {run.total} steps are done. What is under way is told to stop.
         </p>
       ),
+      form: { schema: UNDO },
       run: to("cancel"),
     };
   }

@@ -19,15 +19,22 @@ from stream_durable.core.run.state import Run
 from stream_durable.core.status import COMPENSATING, COMPENSATION_FAILED, RETRYING, SKIPPED
 
 
+def failed(run: Run) -> list[str]:
+    """Return the compensations that failed or were cancelled, by name."""
+    names = run.graph.names
+    not_done = (i for i, step in run.steps.items() if step.status in NOT_DONE and not is_past(step))
+    return sorted(names[i] for i in not_done if is_undo(names[i]))
+
+
 def has_failed(run: Run, name: str) -> bool:
     """Return whether a run has ended with this compensation failed or cancelled."""
-    return run.status == COMPENSATION_FAILED and name in _failed(run)
+    return run.status == COMPENSATION_FAILED and name in failed(run)
 
 
 def refuse_before_undo(run: Run) -> None:
     """Refuse to retry steps while a compensation of the run has failed or was cancelled."""
     if run.status == COMPENSATION_FAILED:
-        name = _failed(run)[0]
+        name = failed(run)[0]
         text = (
             f"{name!r} of run {run.id!r} has failed or was cancelled: try it again with retry({name!r}), "
             f"or accept that with skip_step({name!r}); after that the run can be retried"
@@ -50,12 +57,6 @@ def accept(run: Run, name: str, why: Failure, now: int, out: Effects) -> None:
     run.left += 1
     run.active += 1
     work_off(run, [(i, SKIPPED, None, why)], [], now, out)
-
-
-def _failed(run: Run) -> list[str]:
-    names = run.graph.names
-    failed = (i for i, step in run.steps.items() if step.status in NOT_DONE and not is_past(step))
-    return sorted(names[i] for i in failed if is_undo(names[i]))
 
 
 def _reopen(run: Run, which: set[int], now: int, out: Effects) -> None:

@@ -194,6 +194,10 @@ def _versions(seen: Seen) -> Iterator[Finding]:
         cause = f"go on in an older format than {FORMAT}: an upgrade was not finished"
         remedy = "`stream-durable partitions raise`, once no older release is left"
         yield Finding("versions", "warning", _numbers("partition", behind), cause, remedy)
+    if len(releases := _releases(seen)) > 1:
+        cause = f"are {len(releases)}: {'; '.join(f'{one} by {_some(by)}' for one, by in releases.items())}"
+        remedy = "finish the deployment, or go back; `stream-durable processes list` shows the rest"
+        yield Finding("versions", "warning", "releases at work", cause, remedy)
     for workflow, carriers in sorted(_carried(seen).items()):
         if len(carriers) > 1:
             shown = "; ".join(
@@ -372,6 +376,19 @@ def _carried(seen: Seen) -> dict[str, dict[str, list[str]]]:
             for workflow, fingerprint in one.here.carries:
                 found.setdefault(workflow, {}).setdefault(fingerprint, []).append(one.name)
     return found
+
+
+def _releases(seen: Seen) -> dict[str, list[str]]:
+    """Return the names of present processes by release."""
+    found: dict[str, list[str]] = {}
+    for one in seen.processes:
+        if one.here.version and not one.is_gone(seen.now):
+            found.setdefault(one.here.version, []).append(f"{one.kind} {one.name}")
+    return dict(sorted(found.items()))
+
+
+def _some(names: list[str]) -> str:
+    return f"{', '.join(names[:_NAMED])}{_more(len(names))}"
 
 
 def _has_stood(seen: Seen, readers: Readers) -> bool:

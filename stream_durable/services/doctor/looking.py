@@ -42,6 +42,7 @@ async def look(ports: Ports, client: AsyncClient, settings: Settings, now: int) 
         now,
         settings,
         workers=None if not ports.reports_workers and not state.workers else list(state.workers.values()),
+        processes=state.processes(),
         paused=state.paused,
         graphs=ports.catalogue.known(),
         partitions=[(one, await _reading(ports, one)) for one in await views.partition_list()],

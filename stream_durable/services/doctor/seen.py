@@ -14,7 +14,7 @@ from stream_durable.replay.holes import Hole
 from stream_durable.replay.waits import StrayWait
 from stream_durable.services.status import Readers
 from stream_durable.settings import Settings
-from stream_durable.wire.control import Paused, Present
+from stream_durable.wire.control import Paused, Present, Process
 
 #: So many rows of a kind are read, and a few of them named.
 ROWS_MAX: Final = 100
@@ -43,6 +43,8 @@ class Seen(NamedTuple):
     queues: Mapping[str, Readers] = {}
     #: None: workers do not report themselves here.
     workers: Sequence[Present] | None = None
+    #: Those of all kinds that report themselves.
+    processes: Sequence[Process] = ()
     paused: Mapping[str, Paused] = {}
     #: The published definitions, the latest of each workflow last.
     graphs: Sequence[Graph] = ()
