@@ -30,12 +30,13 @@ from stream_durable.client.processes import ProcessState, Release
 from stream_durable.client.questions import Change, Question
 from stream_durable.client.queues import PauseState, QueueState, WorkerState
 from stream_durable.client.replaying import Replayed
+from stream_durable.client.requests import Request, Requests
 from stream_durable.client.reviews import Review
 from stream_durable.client.rules import TriggerState
 from stream_durable.client.run import RunHandle
 from stream_durable.client.schedules import Backfill, FiringState, ScheduleState
 from stream_durable.client.skipping import SkippedRecord
-from stream_durable.client.state import Request, Requests, RunState, StepState
+from stream_durable.client.state import RunState, StepState
 from stream_durable.client.where import Where
 from stream_durable.explain.checks import Check
 from stream_durable.explain.explained import Explanation

@@ -11,6 +11,7 @@ import msgspec
 from stream_durable.client.changing import Changed, changes_of
 from stream_durable.client.questions import Question, question_of
 from stream_durable.client.reactions import ReactionState, behind, reaction_states
+from stream_durable.client.requests import Request, Requests, request_of, requests_of
 from stream_durable.client.reviews import Act, Review, acts_of, reviews_of
 from stream_durable.client.waiting import WaitsFor, waits_for
 from stream_durable.core.attributes import value_of
@@ -112,30 +113,6 @@ class StepState(NamedTuple):
     #: What people and other systems did for earlier attempts of a wait, and inside of those of a step; the
     #: latest 50.
     past: tuple[Act, ...] = ()
-
-
-class Request(NamedTuple):
-    """A request to a run, with any result."""
-
-    #: The id returned by the request.
-    id: str
-    at: datetime
-    reason: str
-    compensate: bool
-    #: Whether the run had ended, or was ending, so that the request changed nothing.
-    is_late: bool = False
-    #: Who asked for it, if that was said.
-    by: str = ""
-
-
-class Requests(NamedTuple):
-    """The latest requests to a run, without results."""
-
-    cancel: Request | None
-    #: Until the run is resumed.
-    pause: Request | None
-    resume: Request | None
-    retry: Request | None
 
 
 class RunState(NamedTuple):
@@ -264,7 +241,7 @@ def _run_state(stored: StoredRun, run: Run | None, counts: Mapping[str, int]) ->
         parent=row.parent,
         parent_step=row.parent_step,
         children=stored.children,
-        requests=_requests(requests),
+        requests=requests_of(requests),
         input=_value(input_of(row, requests)),
         context=_value(row.context) or {},
         attributes=values_of(row.attributes),
@@ -277,7 +254,7 @@ def _run_state(stored: StoredRun, run: Run | None, counts: Mapping[str, int]) ->
         expected=None if requests is None else moment(requests.expected or None),
         overdue_since=None if requests is None else moment(requests.overdue_since or None),
         into=taker_of(requests),
-        reviewed=None if requests is None else _request(requests.reviewed),
+        reviewed=None if requests is None else request_of(requests.reviewed),
     )
 
 
@@ -393,20 +370,6 @@ def _clause(run: Run, i: int, clause: int | None) -> Any:
         return None
     case = node.cases[clause]
     return None if case is None else msgspec.json.decode(case)
-
-
-def _requests(requests: core.Requests | None) -> Requests:
-    asked = requests or core.Requests()
-    cancel, *others = map(_request, (asked.cancel, asked.pause, asked.resume, asked.retry))
-    if cancel is None and (late := _request(asked.late_cancel)) is not None:
-        cancel = late._replace(is_late=True)
-    return Requests(cancel, *others)
-
-
-def _request(request: core.Request | None) -> Request | None:
-    if request is None:
-        return None
-    return Request(request.id, moment(request.at), request.reason, request.compensate, by=request.by)
 
 
 def _value(data: bytes | str | None) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, assert_never
 
 from stream_durable.client.skipping import remedy as skipping_remedy
@@ -15,8 +15,9 @@ from stream_durable.explain.partition import trouble_of
 from stream_durable.explain.phrases import counted, length
 from stream_durable.explain.reason import named
 from stream_durable.explain.stopped import Behind, LogLost, NoOwner
-from stream_durable.ports import RunSummary, TimerRow
+from stream_durable.ports import TimerRow
 from stream_durable.services.doctor.finding import CheckName, Finding
+from stream_durable.services.doctor.naming import numbered, runs_named, some
 from stream_durable.services.doctor.seen import ROWS_MAX, Seen
 from stream_durable.services.status import STANDS_MS, Readers, unserved
 from stream_durable.wire.topics import DEAD, full_name
@@ -27,8 +28,6 @@ SKEW_MS: Final = 2_000
 OVERDUE_MS: Final = 60_000
 #: A run that is being undone changes at least this often, or is stuck.
 UNDOING_MS: Final = 3_600_000
-#: Runs and the like named in a finding.
-_NAMED: Final = 5
 
 
 def findings(seen: Seen) -> list[Finding]:
@@ -90,7 +89,7 @@ def _schema(seen: Seen) -> Iterator[Finding]:
     if seen.missing:
         yield Finding(
             "schema", "problem", f"schema {seen.settings.postgres.db_schema}",
-            f"lacks {', '.join(seen.missing[:_NAMED])}{_more(len(seen.missing))}",
+            f"lacks {some(seen.missing)}",
             "`stream-durable db migrate`", "migrate",
         )  # fmt: skip
 
@@ -149,7 +148,7 @@ def _partitions(seen: Seen) -> Iterator[Finding]:
             remedy = f"see the log of {state.owner or 'the reconcilers'}; `stream-durable partitions bury`"
             yield Finding("partitions", "problem", name, cause, remedy)
     if lost:
-        which = "all partitions" if len(lost) == len(seen.partitions) else _numbers("partition", lost)
+        which = "all partitions" if len(lost) == len(seen.partitions) else numbered("partition", lost)
         have = "have" if len(lost) > 1 else "has"
         cause = f"{have} no owner, so no run there moves"
         yield Finding(
@@ -184,7 +183,7 @@ def _versions(seen: Seen) -> Iterator[Finding]:
     if newer:
         cause = f"go on in a newer format than {FORMAT}, the newest of this release"
         remedy = "replace this release by the newer one, everywhere"
-        yield Finding("versions", "problem", _numbers("partition", newer), cause, remedy)
+        yield Finding("versions", "problem", numbered("partition", newer), cause, remedy)
     old = sorted({one.owner for one in seen.standings if one.owner and one.owner_format < FORMAT})
     if old:
         remedy = "replace them; then `stream-durable partitions raise`"
@@ -193,9 +192,9 @@ def _versions(seen: Seen) -> Iterator[Finding]:
     if behind and not old:
         cause = f"go on in an older format than {FORMAT}: an upgrade was not finished"
         remedy = "`stream-durable partitions raise`, once no older release is left"
-        yield Finding("versions", "warning", _numbers("partition", behind), cause, remedy)
+        yield Finding("versions", "warning", numbered("partition", behind), cause, remedy)
     if len(releases := _releases(seen)) > 1:
-        cause = f"are {len(releases)}: {'; '.join(f'{one} by {_some(by)}' for one, by in releases.items())}"
+        cause = f"are {len(releases)}: {'; '.join(f'{one} by {some(by)}' for one, by in releases.items())}"
         remedy = "finish the deployment, or go back; `stream-durable processes list` shows the rest"
         yield Finding("versions", "warning", "releases at work", cause, remedy)
     for workflow, carriers in sorted(_carried(seen).items()):
@@ -294,11 +293,11 @@ def _compensations(seen: Seen) -> Iterator[Finding]:
             "RUN --step STEP~compensate`, or `runs skip` to accept it"
         )
         cause = "ended with a compensation that failed: what was done is not undone"
-        yield Finding("compensations", "problem", _runs(seen.not_undone), cause, remedy)
+        yield Finding("compensations", "problem", runs_named(seen.not_undone), cause, remedy)
     if seen.undoing:
         cause = f"is being undone, and has not changed for more than {length(UNDOING_MS)}"
         yield Finding(
-            "compensations", "warning", _runs(seen.undoing), cause, "`stream-durable why RUN` says why"
+            "compensations", "warning", runs_named(seen.undoing), cause, "`stream-durable why RUN` says why"
         )
 
 
@@ -387,23 +386,5 @@ def _releases(seen: Seen) -> dict[str, list[str]]:
     return dict(sorted(found.items()))
 
 
-def _some(names: list[str]) -> str:
-    return f"{', '.join(names[:_NAMED])}{_more(len(names))}"
-
-
 def _has_stood(seen: Seen, readers: Readers) -> bool:
     return readers.left.since is not None and seen.now - readers.left.since > STANDS_MS
-
-
-def _runs(runs: Iterable[RunSummary]) -> str:
-    ids = [run.id for run in runs]
-    plural = "run" if len(ids) == 1 else "runs"
-    return f"{plural} {', '.join(ids[:_NAMED])}{_more(len(ids))}"
-
-
-def _numbers(what: str, numbers: list[int]) -> str:
-    return f"{what}{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
-
-
-def _more(count: int) -> str:
-    return f" and {count - _NAMED}{'+' if count >= ROWS_MAX else ''} more" if count > _NAMED else ""
