@@ -106,6 +106,7 @@ class QuietDeployment(Deployment):
             is_saying = program._writing.locked() or not (
                 program._publishing.is_idle and program._backlog.is_idle
             )
+            is_saying |= any(partition.is_redriving for partition in program.partitions.values())
             return Rest.BUSY if is_saying else Rest.QUIET
         if not program._reports._idle.is_set():
             return Rest.BUSY
