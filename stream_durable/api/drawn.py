@@ -51,7 +51,7 @@ class Drawn(NamedTuple):
 async def shown_run(state: RunState, graph: Graph, *, may_see: bool) -> dict[str, Any]:
     """Return a run with its steps as a list, each with its place in the graph.
 
-    Other requests have their turn in between: ten thousand steps take a fifth of a second.
+    Other requests have their turn in between.
     """
     shown: dict[str, Any] = plain(state._replace(steps={}, helpers={}), may_see=may_see)
     shown["steps"] = await _steps(state.steps.values(), graph, may_see=may_see)
@@ -141,7 +141,7 @@ async def _steps(steps: Iterable[StepState], graph: Graph, *, may_see: bool) -> 
 
 
 def _step(step: StepState, graph: Graph, *, may_see: bool) -> msgspec.Raw:
-    """Return a step as JSON: ten thousand of them as objects would take 30 MB."""
+    """Return a step as JSON, so that there is one of them as an object at a time."""
     shown: dict[str, Any] = plain(step, may_see=may_see)
     shown["kind"], shown["owner"], shown["after"] = _Place.of(graph, step.name)
     return msgspec.Raw(_encode(shown))

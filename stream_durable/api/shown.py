@@ -69,7 +69,7 @@ _SCALARS: Final = frozenset({type(None), str, int, float, bool})
 
 
 def plain(value: Any, *, may_see: bool) -> Any:
-    """Return a value as JSON's types, with times in ISO 8601; some 5 us for a step of a run."""
+    """Return a value as JSON's types, with times in ISO 8601."""
     kind: type = type(value)
     if kind in _SCALARS:
         return value

@@ -17,10 +17,11 @@ from stream_durable.core.moments import moment
 from stream_durable.explain.phrases import counted
 
 if TYPE_CHECKING:
-    from stream_durable.client import AsyncClient, QueueState, WorkerState
+    from stream_durable.client import AsyncClient, ProcessState, QueueState, WorkerState
     from stream_durable.services.status import Readers
 
 R = TypeVar("R")
+P = TypeVar("P", "WorkerState", "ProcessState")
 queues = typer.Typer(help="Queues of steps: pause, resume, drain.", no_args_is_help=True)
 workers = typer.Typer(help="Workers, with their queues, workflows and load.", no_args_is_help=True)
 
@@ -140,10 +141,8 @@ def list_workers(
 
     Example: `stream-durable workers list`
     """
-    found = sorted(_do(lambda client: client.workers()), key=lambda one: one.is_gone)
-    rows = [_worker(one) for one in found if with_gone or not one.is_gone]
-    if left_out := len(found) - len(rows):
-        typer.echo(f"{counted(left_out, 'worker')} lost within a day: `--all` shows them.", err=True)
+    found = _do(lambda client: client.workers())
+    rows = [_worker(one) for one in _present(found, "worker", "workers", with_gone=with_gone)]
     if output is Format.TABLE:
         rows = [row | {name: ", ".join(row[name]) for name in ("queues", "workflows")} for row in rows]
     columns = (
@@ -175,18 +174,22 @@ def list_processes(
 
     Example: `stream-durable processes list`
     """
-    found = sorted(_do(lambda client: client.processes()), key=lambda one: one.is_gone)
+    found = _do(lambda client: client.processes())
     rows = [
         {**one._asdict(), "status": "gone" if one.is_gone else "present"}
-        for one in found
-        if with_gone or not one.is_gone
+        for one in _present(found, "process", "processes", with_gone=with_gone)
     ]
-    if left_out := len(found) - len(rows):
-        typer.echo(
-            f"{counted(left_out, 'process', 'processes')} lost within a day: `--all` shows them.", err=True
-        )
     columns = ("kind", "name", "status", "version", "format", "host", "since", "seen")
     show(rows, columns, output, empty="No process is there: `stream-durable up APP` starts all kinds.")
+
+
+def _present(found: list[P], one: str, several: str, *, with_gone: bool) -> list[P]:
+    """Return those that are there, then the gone ones; without them, say how many are left out."""
+    here = [each for each in found if not each.is_gone]
+    gone = [each for each in found if each.is_gone]
+    if gone and not with_gone:
+        typer.echo(f"{counted(len(gone), one, several)} lost within a day: `--all` shows them.", err=True)
+    return here + gone if with_gone else here
 
 
 def _row(name: str, state: QueueState | None, readers: Readers | None) -> dict[str, Any]:

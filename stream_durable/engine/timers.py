@@ -167,6 +167,7 @@ class Timers:
 
     def apply(self, rows: Iterable[TimerRow]) -> None:
         """Take over the timers written by a commit."""
+        now = self._clock.now()
         for kind, key, name, partition, due in rows:
             near = self._near.get(partition)
             if near is None:
@@ -174,7 +175,7 @@ class Timers:
             if near.meanwhile is not None:
                 near.meanwhile[kind, key, name] = due
             if due is not None and (due, kind, key, name) <= near.until:
-                if near.push((due, kind, key, name), self._clock.now()):
+                if near.push((due, kind, key, name), now):
                     self._wake.set()
             elif near.due.pop((kind, key, name), None) is not None and self._has_room(near):
                 self._wake.set()
