@@ -13,7 +13,9 @@ export async function act(drive) {
   };
   await drive.step("go to runs and filter", async () => {
     await drive.press("g", "r");
-    await drive.see("text=order-1");
+    // The overview names runs too.
+    await drive.see("main h1 >> text=Runs");
+    await drive.see("main >> text=order-1");
     await drive.press("/");
     await page.keyboard.type("status:failed");
     await drive.press("Enter");

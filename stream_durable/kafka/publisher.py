@@ -6,7 +6,8 @@ librdkafka's errors and the consequences:
   without a leader keeps its messages in the queue and delays no other partition.
 - A batch refused for good fails whole; then librdkafka waits for all requests under way and gets a new epoch,
   0.1 s on a quiet machine with nothing sent meanwhile. Messages queued behind the batch would be sent before
-  its retries, so queued messages are purged as soon as a refusal is reported.
+  its retries, so queued messages are purged as soon as a refusal is reported. A process held up for longer
+  than that, in the first burst to a topic with an unknown limit below a batch's size, can lose the order.
 - A deleted topic fails after `topic.metadata.propagation.max.ms`; later messages for it fail at once.
 - A fatal error ends the producer, and so does the loss of every broker (`lives.py`); a new one is created,
   and unacknowledged messages are sent again in order.
