@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec import defstruct
 
-from stream_durable.api.shown import plain
+from stream_durable.api.shown import SCALARS, plain
 from stream_durable.client import RunState, StepState
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import AnyNode
@@ -124,11 +126,18 @@ class _Place(NamedTuple):
         i = graph.index.get(name)
         if i is None:
             return cls(helper_kind(name), None, ())
-        node: AnyNode = graph.nodes[i]
-        owner = graph.owner(i)
-        kind = str(type(node).__struct_config__.tag)
-        after = tuple(graph.names[j] for j in graph.dependencies[i])
-        return cls(kind, graph.names[owner] if owner >= 0 else None, after)
+        owner, names = graph.owner(i), graph.names
+        after = tuple([names[j] for j in graph.dependencies[i]])
+        return cls(_kind(type(graph.nodes[i])), names[owner] if owner >= 0 else None, after)
+
+
+@cache
+def _kind(node: type[AnyNode]) -> str:
+    return str(node.__struct_config__.tag)
+
+
+#: The same as the dictionary of these fields, made in a fraction of its time.
+_ShownStep: Final[Any] = defstruct("ShownStep", [*StepState._fields, *_Place._fields])
 
 
 async def _steps(steps: Iterable[StepState], graph: Graph, *, may_see: bool) -> list[msgspec.Raw]:
@@ -142,8 +151,14 @@ async def _steps(steps: Iterable[StepState], graph: Graph, *, may_see: bool) -> 
 
 def _step(step: StepState, graph: Graph, *, may_see: bool) -> msgspec.Raw:
     """Return a step as JSON, so that there is one of them as an object at a time."""
-    shown: dict[str, Any] = plain(step, may_see=may_see)
-    shown["kind"], shown["owner"], shown["after"] = _Place.of(graph, step.name)
+    place = _Place.of(graph, step.name)
+    if may_see:
+        # What is empty is JSON's already, as most of a step is, and so is the output.
+        name, status, attempt, output, *others = step
+        others = [plain(one, may_see=True) if one and type(one) not in SCALARS else one for one in others]
+        return msgspec.Raw(_encode(_ShownStep(name, status, attempt, output, *others, *place)))
+    shown: dict[str, Any] = plain(step, may_see=False)
+    shown["kind"], shown["owner"], shown["after"] = place
     return msgspec.Raw(_encode(shown))
 
 

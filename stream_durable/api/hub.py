@@ -289,7 +289,7 @@ def shown(head: EventHead) -> dict[str, Any]:
         "step": head.step,
         "attempt": head.attempt,
         "sequence": head.sequence,
-        "time": moment(head.time).isoformat(),
+        "time": moment(head.time),
     }
 
 

@@ -64,30 +64,26 @@ PAYLOADS: Final[Mapping[type, frozenset[str]]] = {
     RecordHeader: frozenset({"value"}),
 }
 _NOTHING: Final = frozenset[str]()
-#: Types that are JSON's already, and nearly all of what is shown.
-_SCALARS: Final = frozenset({type(None), str, int, float, bool})
+#: Types that the encoder writes as they are, and nearly all of what is shown.
+SCALARS: Final = frozenset({type(None), str, int, float, bool, datetime})
 
 
 def plain(value: Any, *, may_see: bool) -> Any:
-    """Return a value as JSON's types, with times in ISO 8601."""
+    """Return a value as JSON's types, and dates, for which the encoder has a form."""
     kind: type = type(value)
-    if kind in _SCALARS:
+    if kind in SCALARS:
         return value
     if kind is dict:
         return {
-            key: one if type(one) in _SCALARS else plain(one, may_see=may_see) for key, one in value.items()
+            key: one if type(one) in SCALARS else plain(one, may_see=may_see) for key, one in value.items()
         }
     if kind is tuple or kind is list:
         return (
-            [one if type(one) in _SCALARS else plain(one, may_see=may_see) for one in value] if value else []
+            [one if type(one) in SCALARS else plain(one, may_see=may_see) for one in value] if value else []
         )
-    if kind is datetime:
-        return value.isoformat()
     names = _names(kind)
     if names is not None:
         return _named(value, names, may_see=may_see)
-    if isinstance(value, datetime):
-        return value.isoformat()
     if isinstance(value, str | int | float):
         return value
     if isinstance(value, Mapping):
@@ -114,7 +110,7 @@ def _named(value: Any, names: tuple[str, ...], *, may_see: bool) -> dict[str, An
     values = value if isinstance(value, tuple) else [getattr(value, name) for name in names]
     if not secret:
         return {
-            name: one if type(one) in _SCALARS else plain(one, may_see=may_see)
+            name: one if type(one) in SCALARS else plain(one, may_see=may_see)
             for name, one in zip(names, values, strict=True)
         }
     return {

@@ -30,7 +30,7 @@ from stream_durable.core.run.rows import StepRow, input_of, thaw_requests, thaw_
 from stream_durable.core.run.say import trigger_of
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.values import output_of
-from stream_durable.core.status import CANCELLED, HELD, PENDING, READY, RETRYING, RUNNING, WAITING
+from stream_durable.core.status import CANCELLED, HELD, PENDING, READY, RETRYING, RUNNING, STEP_ENDED, WAITING
 from stream_durable.ports import StoredRun, Views
 
 _failure = msgspec.json.Decoder(Failure).decode
@@ -280,6 +280,10 @@ def _state(run: Run, i: int, name: str) -> StepState:
         if not run.need[i] and run.ended is None and run.status != PENDING:
             step = Step(READY, 1)
     detail, graph = step.detail or _NO_DETAIL, run.graph
+    members = tuple([graph.names[m] for m in graph.members.get(i, ())])
+    if detail is _NO_DETAIL and step.status in STEP_ENDED:
+        # Nearly all steps of large runs.
+        return _shown(name, step, detail, output_of(run, i), None, members=members)
     return _shown(
         name,
         step,
@@ -287,7 +291,7 @@ def _state(run: Run, i: int, name: str) -> StepState:
         output_of(run, i),
         detail.held or _held(run, i, step),
         _clause(run, i, detail.clause),
-        tuple([graph.names[m] for m in graph.members.get(i, ())]),
+        members,
         tuple(map(waits_for, causes(run, i))),
         question_of(graph.nodes[i], step),
     )
@@ -312,6 +316,12 @@ def _shown(
 ) -> StepState:
     """Return a step by its own record, and by what the graph says of it."""
     has_begun = (step.status != PENDING or step.is_held_up) and not detail.is_idle
+    if detail is _NO_DETAIL:
+        return StepState(
+            name, step.status, step.attempt if has_begun else 0, _value(output), step.failure,
+            moment(step.started or None), moment(step.finished or None), step.worker, held or None,
+            moment(step.due or None), None, None, None, clause, members, waits, asked,
+        )  # fmt: skip
     return StepState(
         name,
         step.status,

@@ -106,6 +106,19 @@ def test_whoever_may_see_payloads_does(site: Site) -> None:
         assert SECRET in site.ask("GET", V1 + path, headers=boss).text, path
 
 
+def test_steps_have_the_same_fields_with_and_without_sight_of_payloads(site: Site) -> None:
+    for path in ("/runs/order-1", "/runs/fails-1"):
+        seen, blind = (site.get(path, headers=bearer(site, who)) for who in ("admin", "blind"))
+        for steps in ("steps", "helpers"):
+            whole, parts = ([list(step) for step in run[steps]] for run in (seen, blind))
+            assert whole == parts
+        secret = {"output", "clause", "label", "waits_for", "asked", "failure", "reviews"}
+        for step, other in zip(seen["steps"], blind["steps"], strict=True):
+            assert {k: v for k, v in step.items() if k not in secret} == {
+                k: v for k, v in other.items() if k not in secret
+            }
+
+
 def test_what_is_hidden_says_its_type_and_size(site: Site) -> None:
     run = site.get("/runs/order-1", headers=bearer(site, "blind"))
     assert run["input"] == {"hidden": "object", "bytes": 20}

@@ -153,7 +153,7 @@ def test_processes_of_all_kinds_are_listed_and_their_releases_are_on_the_overvie
     }  # fmt: skip
     assert site.get("/status")["processes"] == [found]
     assert site.get("/overview")["releases"] == [
-        {"version": "0.7", "at": "1970-01-01T00:00:01+00:00", "kind": "ingress"}
+        {"version": "0.7", "at": "1970-01-01T00:00:01Z", "kind": "ingress"}
     ]
 
 

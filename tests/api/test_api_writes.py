@@ -199,7 +199,7 @@ def test_a_start_brings_attributes_and_a_signal(site: Site) -> None:
         site, attributes={"region": "EU", "due": due}, signal="payment", signal_data={"amount": 5},
         signal_ttl="1h",
     )  # fmt: skip
-    assert site.get(f"/runs/{run}")["attributes"] == {"region": "EU", "due": "2030-01-31T09:00:00+00:00"}
+    assert site.get(f"/runs/{run}")["attributes"] == {"region": "EU", "due": "2030-01-31T09:00:00Z"}
     [kept] = [one for one in site.get(f"/runs/{run}/history")["happenings"] if one["what"] == "kept"]
     assert (kept["by"], kept["text"]) == ("local", "signal payment")
     finish(site.engine.advance("61m"))

@@ -81,7 +81,8 @@ async def test_small_messages_that_are_too_much_for_a_batch_arrive_once_and_then
     first, then = ([b"%4d" % n * 100 for n in range(begin, begin + 1_000)] for begin in (0, 2_000))
     async with publishing(kafka_broker, prefix) as publisher:
         for burst in (first, then):
-            assert await publisher.publish([(Outgoing("runs", 0, b"k", value), None) for value in burst]) == []
+            messages = [(Outgoing("runs", 0, b"k", value), None) for value in burst]
+            assert await publisher.publish(messages) == []
 
     found = await values(kafka_broker, f"{prefix}.runs", 0, 2_000)
     # The topic's limit is learnt by the first refusal, whose neighbours may overtake in a process held up.

@@ -7,7 +7,7 @@ later only the moving columns, and the touched steps.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -130,6 +130,10 @@ class StepRow(NamedTuple):
     sequence: int | None = None
     #: A JSON object.
     detail: bytes | None = None
+
+
+#: The place of a step's name in its row.
+_NAME: Final = StepRow._fields.index("name")
 
 
 class AttemptRow(NamedTuple):
@@ -329,10 +333,9 @@ def thaw_run(
     if run.requests is not None:
         run.payload += sum(one.size for one in run.requests.changes)
     named = {}
-    for each in steps:
-        row = StepRow._make(each)
-        step = named[row.name] = thaw_step(row)
-        run.payload += len(row.output or b"")
+    for row in steps:
+        step = named[row[_NAME]] = thaw_step(row)
+        run.payload += len(step.output or b"")
         if step.detail is not None and step.detail.beside is not None:
             run.payload += step.detail.beside.size
     place(run, graph, named)
@@ -343,14 +346,14 @@ def _mail(signals: Iterable[Sequence[Any]], graph: Graph) -> Mail:
     return thaw_mail(signals, has_reactions=bool(graph.reactions))
 
 
-def thaw_step(row: StepRow) -> Step:
+def thaw_step(row: Sequence[Any]) -> Step:
     """Return the step of a row."""
-    step = Step(row.status, row.attempt)
-    step.output, step.due, step.deadline, step.losses = row.output, row.due, row.deadline, row.losses
-    step.started, step.finished, step.worker = row.started, row.finished, row.worker
-    step.failure = _failure(row.failure) if row.failure is not None else None
-    step.sequence = row.sequence
-    step.detail = _detail(row.detail) if row.detail is not None else None
+    _, _, status, attempt, output, failure, *others, detail = row
+    step = Step(status, attempt)
+    step.output = output
+    step.started, step.finished, step.worker, step.due, step.deadline, step.losses, step.sequence = others
+    step.failure = _failure(failure) if failure is not None else None
+    step.detail = _detail(detail) if detail is not None else None
     return step
 
 
