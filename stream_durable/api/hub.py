@@ -31,6 +31,9 @@ REMEMBERED_MAX: Final = 10_000
 WAITING_MAX: Final = 256
 #: A list and the overview change at most so often for a watcher.
 PACE_SECONDS: Final = 1.0
+#: A process may write so often in a quarter of a second; beyond that, a stream rests after each write.
+WRITES_MAX: Final = 50
+REST_SECONDS: Final = 0.25
 #: How long the reader goes on without watchers.
 LINGER_SECONDS: Final = 300.0
 _AGAIN_SECONDS: Final = 1.0
@@ -70,9 +73,11 @@ class Watcher:
         """Return all that waits, nothing after some seconds, or None at the end of the stream."""
         if not self._waiting and not self._is_over:
             self._arrived.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._arrived.wait()
+            quiet = asyncio.get_running_loop().call_later(seconds, self._arrived.set)
+            try:
+                await self._arrived.wait()
+            finally:
+                quiet.cancel()
         if self._is_over and not self._waiting:
             return None
         begins = frame("reload", {"reason": "slow"}) + b"\n" if self._is_behind else b""
@@ -96,6 +101,21 @@ class _Paced:
         return frame("overview", {}) if text is None else frame("list", {"list": text})
 
 
+class _Rest:
+    """How long a stream rests after a write, with its changes gathered: not at all while few are written."""
+
+    def __init__(self) -> None:
+        self._quarter = self._before = self._writes = 0
+
+    def after_write(self, now: float) -> float:
+        quarter = int(now / REST_SECONDS)
+        if quarter != self._quarter:
+            self._before = self._writes if quarter == self._quarter + 1 else 0
+            self._quarter, self._writes = quarter, 0
+        self._writes += 1
+        return REST_SECONDS if max(self._writes, self._before) > WRITES_MAX else 0.0
+
+
 class Hub:
     """All watchers of one process, and the reader for them."""
 
@@ -105,6 +125,7 @@ class Hub:
         self._watchers: set[Watcher] = set()
         self._by_run: dict[str, set[Watcher]] = {}
         self._paced: dict[Scope, _Paced] = {}
+        self._rest = _Rest()
         self._positions: list[int] = []
         self._remembered: deque[LoggedEvent] = deque()
         #: Positions before all remembered events.
@@ -156,7 +177,12 @@ class Hub:
                     del self._paced[scope]
         if not self._watchers and self._reader is not None and self._lingering is None:
             loop = asyncio.get_running_loop()
-            self._lingering = loop.call_later(LINGER_SECONDS, self._rest)
+            self._lingering = loop.call_later(LINGER_SECONDS, self._stop_reading)
+
+    async def rest(self) -> None:
+        """Return after a pause for a stream that has written: none while few streams write."""
+        if seconds := self._rest.after_write(asyncio.get_running_loop().time()):
+            await asyncio.sleep(seconds)
 
     def alive(self) -> bytes:
         """Return the event that keeps a quiet connection open, with the latest id."""
@@ -218,7 +244,7 @@ class Hub:
         if self._ready is not None and not self._ready.done():
             self._ready.set_result(None)
 
-    def _rest(self) -> None:
+    def _stop_reading(self) -> None:
         """Stop reading: nobody has watched for long."""
         self._lingering = None
         reader, self._reader = self._reader, None
@@ -239,8 +265,9 @@ class Hub:
                 made = frame("run", shown(event.head))
                 for watcher in watchers:
                     frames.setdefault(watcher, []).append(made)
+        end = self._end()
         for watcher, made_for in frames.items():
-            watcher.put(self._with_id(made_for))
+            watcher.put(b"\n".join(made_for) + end)
         now = asyncio.get_running_loop().time()
         for paced in self._paced.values():
             if not paced.is_pending and _concerns(paced.scope, batch):
@@ -276,7 +303,10 @@ class Hub:
 
     def _with_id(self, frames: Sequence[bytes]) -> bytes:
         """Return whole events, of which the last carries the id."""
-        return b"%bid: %b\n\n" % (b"\n".join(frames), self.id.encode())
+        return b"\n".join(frames) + self._end()
+
+    def _end(self) -> bytes:
+        return b"id: %b\n\n" % self.id.encode()
 
 
 def shown(head: EventHead) -> dict[str, Any]:

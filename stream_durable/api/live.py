@@ -73,5 +73,6 @@ async def _streamed(
                 except StreamDurableError:
                     return
             yield data or hub.alive()
+            await hub.rest()
     finally:
         hub.leave(watcher)

@@ -16,7 +16,7 @@ from api_site import V1, Site, Stream, finish
 from stream_durable import api_tokens
 from stream_durable.api import hub as live
 from stream_durable.api.callers import Caller
-from stream_durable.api.hub import PACE_SECONDS, WAITING_MAX, Watcher
+from stream_durable.api.hub import PACE_SECONDS, REST_SECONDS, WAITING_MAX, WRITES_MAX, Hub, Watcher
 from stream_durable.memory.run_events import MemoryRunEvents
 from stream_durable.ports import EventFlow, StoredApiToken
 from stream_durable.testing.engine import Engine
@@ -151,6 +151,37 @@ def test_a_slow_reader_is_asked_to_load_again_and_holds_no_more_than_its_bound()
         assert await watcher.take(1.0) == b"more"
 
     asyncio.run(story())
+
+
+def test_streams_rest_after_writes_only_where_many_are_written(site: Site) -> None:
+    async def story() -> list[float]:
+        loop, taken = asyncio.get_running_loop(), []
+        hub = Hub(site.engine._backend.client._edge)  # type: ignore[attr-defined]
+        # Those of two quarters of a second: it does not matter when they begin.
+        while not taken or (taken[-1] < REST_SECONDS / 2 and len(taken) <= 2 * WRITES_MAX):
+            before = loop.time()
+            await hub.rest()
+            taken.append(loop.time() - before)
+        return taken
+
+    *few, last = asyncio.run(story())
+    assert len(few) >= WRITES_MAX
+    assert last >= 0.99 * REST_SECONDS
+
+
+def test_changes_of_a_resting_stream_come_together_and_none_is_missing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "WRITES_MAX", 0)
+
+    async def during(stream: Stream) -> None:
+        await start(site, "fails", "fails-1")
+        await stream.until(lambda: has_failed(stream))
+
+    seen = site.watch("/live?run=fails-1", during)
+    told = [one.data["sequence"] for one in seen[1:] if one.data["step"]]
+    assert told == list(range(1, len(told) + 1))
+    assert {"run.started", "run.failed"} <= {one.data["type"] for one in seen[1:]}
 
 
 def test_a_slow_reader_holds_up_nobody(site: Site) -> None:
