@@ -32,7 +32,7 @@ WAITING_MAX: Final = 256
 #: A list and the overview change at most so often for a watcher.
 PACE_SECONDS: Final = 1.0
 #: A process may write so often in a quarter of a second; beyond that, a stream rests after each write.
-WRITES_MAX: Final = 50
+WRITES_MAX: Final = 125
 REST_SECONDS: Final = 0.25
 #: How long the reader goes on without watchers.
 LINGER_SECONDS: Final = 300.0
