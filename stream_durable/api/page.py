@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from mimetypes import guess_type
 from pathlib import Path
@@ -12,11 +13,15 @@ from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
+from stream_durable.api.places import written
+
 _HOME: Final = Path(__file__).parent / "page"
 _API: Final = "api"
 _INDEX: Final = "index.html"
 #: Names of files below carry a hash of their content.
 _ASSETS: Final = "assets/"
+#: The page of a run.
+_RUN: Final = re.compile("runs/([^/]+)")
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _MISSING: Final = """\
 <!doctype html>
@@ -48,7 +53,12 @@ def _answer(path: str, base: str) -> Response:
         return Response(found, media_type=kind, headers={"cache-control": _FOR_EVER})
     if path != _INDEX and (found := _file(path)) is not None:
         return Response(found, media_type=kind)
-    return Response(_index(base), media_type="text/html", headers={"cache-control": "no-cache"})
+    headers = {"cache-control": "no-cache"}
+    if run := _RUN.fullmatch(path):
+        # The browser asks for the run at once, and has it when the page's own script asks.
+        address = f"{base}/api/v1/runs/{written(run[1])}"
+        headers["link"] = f"<{address}>; rel=preload; as=fetch; crossorigin=anonymous"
+    return Response(_index(base), media_type="text/html", headers=headers)
 
 
 def _index(base: str) -> bytes:

@@ -7,7 +7,7 @@ within a part of it stands as a NUL character until the part is read: no name an
 from __future__ import annotations
 
 from typing import Annotated, Any, Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from fastapi import Path
 from pydantic import AfterValidator
@@ -24,6 +24,11 @@ def divided(scope: Scope) -> str:
         return path
     parts = sent.split(b"?")[0].decode("ascii", "replace").split("/")
     return "/".join(unquote(part).replace("/", _SLASH) for part in parts)
+
+
+def written(part: str) -> str:
+    """Return a part of a divided path as browsers write it in an address."""
+    return quote(_read(part), safe="!'()*")
 
 
 def _read(part: str) -> str:

@@ -255,3 +255,14 @@ def test_a_view_of_the_page_is_the_page_and_a_missing_route_is_none() -> None:
         assert site.ask("GET", "/assets/none.js").status_code == 404
         assert site.ask("GET", "/assets/..%2f..%2fapp.py").status_code == 404
         assert site.ask("GET", "/healthz").json() == {"status": "ok"}
+
+
+def test_the_page_of_a_run_lets_the_browser_ask_for_the_run_at_once() -> None:
+    with Engine.memory() as engine:
+        site = Site(engine)
+        site.app = site.make(find=None, is_open=True, base_path="/durable")
+        for part in ("order-1", "a%2Fb%20c", "it's(1)", "%C3%A9%22%3E%0D%0A"):
+            link = site.ask("GET", f"/runs/{part}").headers["link"]
+            assert link.startswith(f"</durable/api/v1/runs/{part}>; rel=preload; as=fetch;")
+        for path in ("/", "/runs", "/inputs", "/runs/order-1/more"):
+            assert "link" not in site.ask("GET", path).headers
