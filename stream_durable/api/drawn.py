@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from functools import cache
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -80,9 +81,9 @@ def _drawn(graph: Graph, statuses: Mapping[str, str]) -> Drawn:
     layers = layers_of(graph)
     nodes, edges = [], []
     for name, status in statuses.items():
-        place = _Place.of(graph, name)
-        nodes.append(DrawnNode(name, place.kind, layers.get(name, 0), place.owner, status))
-        edges += [DrawnEdge(before, name) for before in place.after]
+        kind, owner, after = _place(graph, name)
+        nodes.append(DrawnNode(name, kind, layers.get(name, 0), owner, status))
+        edges += [DrawnEdge(before, name) for before in after]
     return Drawn(nodes, edges)
 
 
@@ -114,21 +115,18 @@ def layers_of(graph: Graph) -> dict[str, int]:
     return {graph.names[i]: layer for i, layer in found.items()}
 
 
-class _Place(NamedTuple):
-    """Where a step stands in the graph."""
+#: Kind, owner, and the steps before it.
+_Place = tuple[str, str | None, tuple[str, ...]]
 
-    kind: str
-    owner: str | None
-    after: tuple[str, ...]
 
-    @classmethod
-    def of(cls, graph: Graph, name: str) -> _Place:
-        i = graph.index.get(name)
-        if i is None:
-            return cls(helper_kind(name), None, ())
-        owner, names = graph.owner(i), graph.names
-        after = tuple([names[j] for j in graph.dependencies[i]])
-        return cls(_kind(type(graph.nodes[i])), names[owner] if owner >= 0 else None, after)
+def _place(graph: Graph, name: str) -> _Place:
+    """Return where a step stands in the graph."""
+    i = graph.index.get(name)
+    if i is None:
+        return helper_kind(name), None, ()
+    owner, names = graph.owner(i), graph.names
+    after = tuple([names[j] for j in graph.dependencies[i]])
+    return _kind(type(graph.nodes[i])), names[owner] if owner >= 0 else None, after
 
 
 @cache
@@ -137,29 +135,28 @@ def _kind(node: type[AnyNode]) -> str:
 
 
 #: The same as the dictionary of these fields, made in a fraction of its time.
-_ShownStep: Final[Any] = defstruct("ShownStep", [*StepState._fields, *_Place._fields])
+_ShownStep: Final[Any] = defstruct("ShownStep", [*StepState._fields, "kind", "owner", "after"])
 
 
-async def _steps(steps: Iterable[StepState], graph: Graph, *, may_see: bool) -> list[msgspec.Raw]:
-    shown = []
-    for step in steps:
-        shown.append(_step(step, graph, may_see=may_see))
-        if not len(shown) % _IN_A_ROW:
-            await asyncio.sleep(0)
-    return shown
+async def _steps(steps: Iterable[StepState], graph: Graph, *, may_see: bool) -> msgspec.Raw:
+    """Return steps as a list in JSON, so that few of them are objects at a time."""
+    parts, left = [], iter(steps)
+    while portion := [_step(step, graph, may_see=may_see) for step in islice(left, _IN_A_ROW)]:
+        parts.append(_encode(portion)[1:-1])
+        await asyncio.sleep(0)
+    return msgspec.Raw(b"[%b]" % b",".join(parts))
 
 
-def _step(step: StepState, graph: Graph, *, may_see: bool) -> msgspec.Raw:
-    """Return a step as JSON, so that there is one of them as an object at a time."""
-    place = _Place.of(graph, step.name)
+def _step(step: StepState, graph: Graph, *, may_see: bool) -> Any:
+    place = _place(graph, step.name)
     if may_see:
         # What is empty is JSON's already, as most of a step is, and so is the output.
         name, status, attempt, output, *others = step
         others = [plain(one, may_see=True) if one and type(one) not in SCALARS else one for one in others]
-        return msgspec.Raw(_encode(_ShownStep(name, status, attempt, output, *others, *place)))
+        return _ShownStep(name, status, attempt, output, *others, *place)
     shown: dict[str, Any] = plain(step, may_see=False)
     shown["kind"], shown["owner"], shown["after"] = place
-    return msgspec.Raw(_encode(shown))
+    return shown
 
 
 def definition_of(graph: Graph) -> Any:

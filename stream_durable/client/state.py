@@ -30,7 +30,17 @@ from stream_durable.core.run.rows import StepRow, input_of, thaw_requests, thaw_
 from stream_durable.core.run.say import trigger_of
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.values import output_of
-from stream_durable.core.status import CANCELLED, HELD, PENDING, READY, RETRYING, RUNNING, STEP_ENDED, WAITING
+from stream_durable.core.status import (
+    CANCELLED,
+    COMPLETED,
+    HELD,
+    PENDING,
+    READY,
+    RETRYING,
+    RUNNING,
+    STEP_ENDED,
+    WAITING,
+)
 from stream_durable.ports import StoredRun, Views
 
 _failure = msgspec.json.Decoder(Failure).decode
@@ -280,10 +290,12 @@ def _state(run: Run, i: int, name: str) -> StepState:
         if not run.need[i] and run.ended is None and run.status != PENDING:
             step = Step(READY, 1)
     detail, graph = step.detail or _NO_DETAIL, run.graph
-    members = tuple([graph.names[m] for m in graph.members.get(i, ())])
+    found = graph.members.get(i)
+    members = tuple([graph.names[m] for m in found]) if found else ()
     if detail is _NO_DETAIL and step.status in STEP_ENDED:
         # Nearly all steps of large runs.
-        return _shown(name, step, detail, output_of(run, i), None, members=members)
+        is_own = step.output is not None and step.status == COMPLETED
+        return _shown(name, step, detail, step.output if is_own else output_of(run, i), None, None, members)
     return _shown(
         name,
         step,
