@@ -39,7 +39,7 @@ class Presence:
         self._found: dict[tuple[int, int], int] = {}
 
     async def run(self) -> None:
-        """Look until cancelled. One connection, and two or three short queries a second."""
+        """Look until cancelled. One connection, and a short query a second."""
         is_away = False
         while True:
             try:

@@ -35,7 +35,7 @@ from stream_durable.telemetry import KAFKA_REPORTED, logger
 _log = logger(__name__)
 
 #: How long an order waits for the client at most, and on a quiet log.
-_POLL_SECONDS, _QUIET_POLL_SECONDS = 0.05, 0.25
+_POLL_SECONDS, _QUIET_POLL_SECONDS = 0.05, 0.5
 #: How long the thread just waits for the loop before it pauses the partitions.
 _PATIENCE_SECONDS = 1.0
 #: How long a revocation waits for the batch under way; the fence in the store covers one that takes longer.

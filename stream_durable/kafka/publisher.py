@@ -29,7 +29,7 @@ from stream_durable.core.ids import partition_of
 from stream_durable.kafka.config import MESSAGE_BYTES_MAX, PARTITIONER, away, config, heard
 from stream_durable.kafka.limits import Limits
 from stream_durable.kafka.lives import Life
-from stream_durable.kafka.threads import QUIET_AFTER_SECONDS, in_thread
+from stream_durable.kafka.threads import in_thread
 from stream_durable.lanes import BATCH_BYTES, Concerns, LaneKey, Trouble
 from stream_durable.ports import Headers, Outgoing, Refusal
 from stream_durable.sending import Delivery, Sender
@@ -61,6 +61,8 @@ _INVALID = frozenset({
 _KNOWN_MS = 5_000
 #: How long the thread waits for acknowledgements, and without any under way for messages.
 _POLL_SECONDS, _LOOK_SECONDS = 0.1, 1.0
+#: How long the thread polls on after an acknowledgement, which costs less than to be woken for each message.
+_BUSY_SECONDS = 0.2
 _DRAIN_SECONDS = 10.0
 #: A client awaits each message: messages left at the close were abandoned by their senders.
 _ABANDONED_SECONDS = 1.0
@@ -200,20 +202,20 @@ class _Wire:
         return Producer({**made, **fate.life.properties, "error_cb": note})
 
     def _serve(self) -> None:
-        busy_until = 0.0
+        busy_until, pause = 0.0, _POLL_SECONDS
         while not self.is_closed:
-            if self.producer.poll(_POLL_SECONDS) or len(self.producer):
-                busy_until = time.monotonic() + QUIET_AFTER_SECONDS
+            if self.producer.poll(pause) or len(self.producer):
+                busy_until, pause = time.monotonic() + _BUSY_SECONDS, _POLL_SECONDS
             elif time.monotonic() > busy_until:
-                self._wait()
+                # Without a message there is nothing to wait for, and reports of the client are there or not.
+                pause = _POLL_SECONDS if self._is_woken() else 0.0
             if (reason := self._fate.end) is not None:
                 self._replace(reason)
 
-    def _wait(self) -> None:
-        """Wait for the next message, and now and then for reports of the client."""
+    def _is_woken(self) -> bool:
+        """Wait for the next message, for a while; return whether there is one."""
         self._wake.clear()
-        if not len(self.producer) and not self.is_closed:
-            self._wake.wait(_LOOK_SECONDS)
+        return len(self.producer) > 0 or self.is_closed or self._wake.wait(_LOOK_SECONDS)
 
     def end(self) -> None:
         """End the thread."""

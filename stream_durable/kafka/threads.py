@@ -13,7 +13,7 @@ _Answer = TypeVar("_Answer")
 #: Not the loop's own threads: users' functions may occupy all of them, for as long as they like.
 _THREADS: Final = ThreadPoolExecutor(16, thread_name_prefix="kafka-call")
 
-QUIET_AFTER_SECONDS: Final = 2.0
+_QUIET_AFTER_SECONDS: Final = 2.0
 
 
 class Pace:
@@ -27,7 +27,7 @@ class Pace:
 
     def note(self) -> None:
         """Record an event."""
-        self._until = time.monotonic() + QUIET_AFTER_SECONDS
+        self._until = time.monotonic() + _QUIET_AFTER_SECONDS
 
     @property
     def seconds(self) -> float:

@@ -56,9 +56,10 @@ class PostgresStore:
                 queries()["presence_hold"], self._number
             ):
                 self._present = connection
-            living = await connection.fetchval(queries()["presence_living"]) or []
-            orphans = await connection.fetch(queries()["presence_orphans"], living) if living else []
-        return Attendance(self._number, frozenset(living), {row["id"]: row["epoch"] for row in orphans})
+            found = await connection.fetch(queries()["presence_look"])
+        living = found[0]["numbers"] if found else []
+        orphans = {row["id"]: row["epoch"] for row in found if row["id"] is not None} if living else {}
+        return Attendance(self._number, frozenset(living), orphans)
 
     async def claim(self, partition: int, owner: str, token: UUID, knows: int = FORMAT) -> Claim:
         """Become the owner of a partition, unless the format is beyond the owner's knowledge."""

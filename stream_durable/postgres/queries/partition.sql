@@ -22,22 +22,23 @@ returning epoch, next_offset, log_clock, topic_id, leader_epoch, fingerprint, ge
 -- Says, for as long as this session lasts, that the process with number $1 lives. False: another session says so.
 select pg_try_advisory_lock(hashtext(current_schema()), $1)
 
--- name: presence_living
--- Numbers of the processes that live, while the server has been up for so long that all have had the time to connect.
-select array(
-  select objid::bigint::int
-  from pg_locks
-  where locktype = 'advisory' and objsubid = 2 and granted
-    and database = (select oid from pg_database where datname = current_database())
-    and classid::bigint = hashtext(current_schema())::bigint & 4294967295
+-- name: presence_look
+-- Numbers of the processes that live, each time with a partition whose owner is not among them, though it was when it took it
+-- over; nothing while the server has not been up for so long that all have had the time to connect.
+with living as materialized (
+  select array(
+    select objid::bigint::int
+    from pg_locks
+    where locktype = 'advisory' and objsubid = 2 and granted
+      and database = (select oid from pg_database where datname = current_database())
+      and classid::bigint = hashtext(current_schema())::bigint & 4294967295
+  ) as numbers
+  where now() - pg_postmaster_start_time() > interval '10 s'
 )
-where now() - pg_postmaster_start_time() > interval '10 s'
-
--- name: presence_orphans
--- Partitions whose owner is not among those that live, $1, though it was when it took them over.
-select id, epoch
-from partition
-where presence_epoch = epoch and presence <> all($1::int[])
+select living.numbers, partition.id, partition.epoch
+from living
+left join partition
+  on partition.presence_epoch = partition.epoch and partition.presence <> all(living.numbers)
 
 -- name: partition_format
 -- The format of partition $1.
