@@ -31,8 +31,9 @@ REMEMBERED_MAX: Final = 10_000
 WAITING_MAX: Final = 256
 #: A list and the overview change at most so often for a watcher.
 PACE_SECONDS: Final = 1.0
-#: A process may write so often in a quarter of a second; beyond that, a stream rests after each write.
+#: Where a process writes more often in a quarter of a second, and to more streams, each rests after a write.
 WRITES_MAX: Final = 125
+STREAMS_MAX: Final = 4
 REST_SECONDS: Final = 0.25
 #: How long the reader goes on without watchers.
 LINGER_SECONDS: Final = 300.0
@@ -51,6 +52,8 @@ class Watcher:
         """Wait for a hub."""
         self.runs = frozenset(runs)
         self.scopes = frozenset(scopes)
+        #: The quarter of a second of its latest write.
+        self.quarter = -1
         self._waiting: deque[bytes] = deque()
         self._arrived = asyncio.Event()
         self._is_behind = False
@@ -105,15 +108,22 @@ class _Rest:
     """How long a stream rests after a write, with its changes gathered: not at all while few are written."""
 
     def __init__(self) -> None:
-        self._quarter = self._before = self._writes = 0
+        self._quarter = self._writes = self._streams = 0
+        self._was_busy = False
 
-    def after_write(self, now: float) -> float:
+    def after_write(self, watcher: Watcher, now: float) -> float:
         quarter = int(now / REST_SECONDS)
         if quarter != self._quarter:
-            self._before = self._writes if quarter == self._quarter + 1 else 0
-            self._quarter, self._writes = quarter, 0
+            self._was_busy = self._is_busy and quarter == self._quarter + 1
+            self._quarter, self._writes, self._streams = quarter, 0, 0
         self._writes += 1
-        return REST_SECONDS if max(self._writes, self._before) > WRITES_MAX else 0.0
+        self._streams += watcher.quarter != quarter
+        watcher.quarter = quarter
+        return REST_SECONDS if self._is_busy or self._was_busy else 0.0
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._writes > WRITES_MAX and self._streams > STREAMS_MAX
 
 
 class Hub:
@@ -179,9 +189,9 @@ class Hub:
             loop = asyncio.get_running_loop()
             self._lingering = loop.call_later(LINGER_SECONDS, self._stop_reading)
 
-    async def rest(self) -> None:
+    async def rest(self, watcher: Watcher) -> None:
         """Return after a pause for a stream that has written: none while few streams write."""
-        if seconds := self._rest.after_write(asyncio.get_running_loop().time()):
+        if seconds := self._rest.after_write(watcher, asyncio.get_running_loop().time()):
             await asyncio.sleep(seconds)
 
     def alive(self) -> bytes:

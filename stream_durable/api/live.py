@@ -73,6 +73,6 @@ async def _streamed(
                 except StreamDurableError:
                     return
             yield data or hub.alive()
-            await hub.rest()
+            await hub.rest(watcher)
     finally:
         hub.leave(watcher)

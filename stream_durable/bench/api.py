@@ -81,7 +81,7 @@ def _watched(made: Instance, address: str, runs: Sequence[str]) -> Sample:
         made.begin(runs)
         made.completed.wait(runs, made.check)
 
-    with _streams(address, queries, lambda _: None):
+    with _streams(address, queries):
         return made.measure(runs, work)
 
 
@@ -142,36 +142,61 @@ def _asked(address: str, paths: Iterable[str]) -> list[float]:
     return taken[1:]
 
 
+class _Stream(asyncio.Protocol):
+    """A stream of live changes, read as cheaply as can be: it is split into lines only for a `note`."""
+
+    def __init__(
+        self, request: bytes, opened: Callable[[], object], note: Callable[[bytes], None] | None
+    ) -> None:
+        self._request = request
+        self._opened = opened
+        self._note = note
+        self._is_open = False
+        self._rest = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_open and self._note is None:
+            return
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if line == b"event: hello":
+                self._is_open = True
+                self._opened()
+            if self._note is not None:
+                self._note(line)
+
+
 @contextmanager
-def _streams(address: str, queries: Sequence[str], note: Callable[[bytes], None]) -> Iterator[None]:
+def _streams(
+    address: str, queries: Sequence[str], note: Callable[[bytes], None] | None = None
+) -> Iterator[None]:
     """Keep a stream open for each query, by a thread; each line is passed to `note`."""
     open_now = threading.Semaphore(0)
     loop = asyncio.new_event_loop()
+    host, port = address.rsplit(":", 1)
 
-    async def follow(query: str) -> None:
-        host, port = address.rsplit(":", 1)
-        reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(
-            f"GET /api/v1/live?{quote(query, safe='=&')} HTTP/1.1\r\nhost: {address}\r\n\r\n".encode()
-        )
+    def made(query: str) -> Callable[[], _Stream]:
+        target = f"/api/v1/live?{quote(query, safe='=&')}"
+        request = f"GET {target} HTTP/1.1\r\nhost: {address}\r\n\r\n".encode()
+        return lambda: _Stream(request, open_now.release, note)
+
+    async def follow() -> None:
+        connections = [(await loop.create_connection(made(query), host, int(port)))[0] for query in queries]
         try:
-            while line := await reader.readline():
-                if line == b"event: hello\n":
-                    open_now.release()
-                note(line)
+            await asyncio.Event().wait()
         finally:
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
-
-    async def follow_all() -> None:
-        await asyncio.gather(*map(follow, queries))
+            for transport in connections:
+                transport.abort()
 
     def run() -> None:
         with suppress(asyncio.CancelledError), closing(loop):
             loop.run_until_complete(following)
 
-    following = loop.create_task(follow_all())
+    following = loop.create_task(follow())
     thread = threading.Thread(target=run, name="watchers", daemon=True)
     thread.start()
     try:
@@ -181,6 +206,6 @@ def _streams(address: str, queries: Sequence[str], note: Callable[[bytes], None]
         yield
     finally:
         with suppress(RuntimeError):
-            # It is closed where the watchers have ended by themselves.
+            # It is closed where the connection was refused.
             loop.call_soon_threadsafe(following.cancel)
         thread.join(PATIENCE_SECONDS)

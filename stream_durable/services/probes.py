@@ -12,7 +12,7 @@ from stream_durable.telemetry import LogEvent, logger
 
 _log = logger(__name__)
 
-_PERIOD_SECONDS: Final = 2.0
+_PERIOD_SECONDS: Final = 5.0
 #: Longer than the drivers wait by themselves, whose reasons are better than ours.
 _PATIENCE_SECONDS: Final = 12.0
 
