@@ -32,7 +32,6 @@ from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.values import output_of
 from stream_durable.core.status import (
     CANCELLED,
-    COMPLETED,
     HELD,
     PENDING,
     READY,
@@ -294,8 +293,7 @@ def _state(run: Run, i: int, name: str) -> StepState:
     members = tuple([graph.names[m] for m in found]) if found else ()
     if detail is _NO_DETAIL and step.status in STEP_ENDED:
         # Nearly all steps of large runs.
-        is_own = step.output is not None and step.status == COMPLETED
-        return _shown(name, step, detail, step.output if is_own else output_of(run, i), None, None, members)
+        return _shown(name, step, detail, output_of(run, i), None, None, members)
     return _shown(
         name,
         step,

@@ -169,7 +169,7 @@ def test_streams_rest_after_writes_only_where_many_are_written(site: Site) -> No
     assert last >= 0.99 * REST_SECONDS
 
 
-def test_changes_of_a_resting_stream_come_together_and_none_is_missing(
+def test_a_stream_rests_after_a_write_and_none_of_its_changes_is_missing(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "WRITES_MAX", 0)
@@ -177,6 +177,8 @@ def test_changes_of_a_resting_stream_come_together_and_none_is_missing(
     async def during(stream: Stream) -> None:
         await start(site, "fails", "fails-1")
         await stream.until(lambda: has_failed(stream))
+        hello, first, *_ = stream.times
+        assert first - hello >= 0.9 * REST_SECONDS
 
     seen = site.watch("/live?run=fails-1", during)
     told = [one.data["sequence"] for one in seen[1:] if one.data["step"]]

@@ -36,7 +36,8 @@ def report() -> Workflow[Any, Any]:
 
 async def test_a_schedule_lives_through_new_starts_changes_and_repeats(engine: Engine) -> None:
     flow = report()
-    first = engine.now - (engine.now - datetime(1970, 1, 1, tzinfo=UTC)) % HOUR + HOUR
+    now = engine.now
+    first = now - (now - datetime(1970, 1, 1, tzinfo=UTC)) % HOUR + HOUR
     await engine.create_schedule("hourly", flow, {"a": 1}, cron="0 * * * *", jitter="30s", disable_after=3)
     # Far from the next full hour, whatever time it is.
     await engine.advance(first + timedelta(minutes=10) - engine.now)
