@@ -229,13 +229,13 @@ async def verify(
             found = await verifying.verify(
                 world, lambda: snapshot(settings.postgres), rows_max=rows_max, progress=progress
             )
-            return found._replace(holes=await left_out(settings))
+            return found._replace(left_out=await left_out(settings))
     finally:
         if keep_as is None:
             await drop(scratch.postgres)
 
 
-async def left_out(settings: Settings, *, batches: int = holes.EVERY) -> list[holes.Hole]:
+async def left_out(settings: Settings, *, batches: int = holes.EVERY) -> holes.LeftOut:
     """Return records of the inbox left out by the fold, in the newest batches of each partition."""
     topic = full_name(settings.prefix, INBOX)
     inbox = KafkaReader(settings.kafka, topic, client=process_name(settings, "evidence"), records_max=1_000)

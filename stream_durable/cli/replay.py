@@ -82,23 +82,28 @@ def verify(
             f"Compared {found.compared:,} rows with what {found.records:,} records make of them, "
             f"in {found.seconds:.1f} s: {'equal' if found.is_equal else 'different'}."
         )
-        for hole in found.holes:
+        for hole in found.left_out.holes:
             typer.echo(
                 f"Partition {hole.partition} went on without {hole.records:,} records of its log, from "
                 f"offset {hole.first} to {hole.last}."
             )
+        if found.left_out.has_more:
+            typer.echo("There are more stretches of evidence with missing offsets than were looked at.")
         if not found.is_equal:
             columns = ("table", "key", "column", "live", "rebuilt")
             show([_difference(row) for row in found.rows], columns, output, empty="No row could be named.")
     else:
         differences = [_difference(row) for row in found.rows]
         summary = {"compared": found.compared, "records": found.records, "seconds": found.seconds}
-        left_out = [hole._asdict() for hole in found.holes]
-        told = {"is_equal": found.is_equal, **summary, "differences": differences, "left_out": left_out}
+        left_out = [hole._asdict() for hole in found.left_out.holes]
+        told = {
+            "is_equal": found.is_equal, **summary, "differences": differences, "left_out": left_out,
+            "has_more_left_out": found.left_out.has_more,
+        }  # fmt: skip
         show_one(told, output)
     if not found.is_equal:
         raise CheckFailedError("the live state differs from the log")
-    if found.holes:
+    if found.left_out.holes:
         raise CheckFailedError("the live state has no evidence of records that are on the log")
 
 

@@ -46,8 +46,8 @@ _LOST = (
     OSError,
 )
 
-#: Another transaction was in the way, or the server is going: the same statement may pass.
-_AGAIN = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "57P05"})
+#: Another transaction was in the way, no connection was free, or the server is going: the same may pass.
+_AGAIN = frozenset({"40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03", "57P05"})
 
 #: Statements over a limit; a smaller one might pass.
 _TOO_MUCH = frozenset({"57014", "53200"})

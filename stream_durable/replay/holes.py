@@ -35,6 +35,14 @@ class Hole(NamedTuple):
     records: int
 
 
+class LeftOut(NamedTuple):
+    """What was found, in as many stretches of evidence as are looked at."""
+
+    holes: Sequence[Hole] = ()
+    #: Whether there are more stretches with missing offsets.
+    has_more: bool = False
+
+
 class Look(Protocol):
     """A consistent view of the evidence."""
 
@@ -51,23 +59,24 @@ async def left_out(
     *,
     batches: int = EVERY,
     limit: int = 100,
-) -> list[Hole]:
+) -> LeftOut:
     """Return records left out of the newest batches of each partition, from at most `limit` stretches.
 
     Reads the evidence of these batches, and of the log only the missing offsets.
     """
     async with look() as state:
         standing = await state.partitions()
-        stretches = await state.uneven(batches, limit)
-    if not stretches:
-        return []
+        found = await state.uneven(batches, limit + 1)
+    if not found:
+        return LeftOut([])
+    stretches, has_more = found[:limit], len(found) > limit
     spans = list(_spans(stretches, standing, await inbox.bounds()))
-    found: dict[int, list[int]] = {span.partition: [] for span in spans}
+    offsets: dict[int, list[int]] = {span.partition: [] for span in spans}
     async with aclosing(inbox.read(spans)) as read:
         async for records in read:
             for record in records:
-                found[record.partition].append(record.offset)
-    return [hole for span in spans for hole in _holes(span, found[span.partition])]
+                offsets[record.partition].append(record.offset)
+    return LeftOut([hole for span in spans for hole in _holes(span, offsets[span.partition])], has_more)
 
 
 def _spans(

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from stream_durable.ports import PartitionState, RowMark, State
 from stream_durable.replay.digest import Difference, compare
-from stream_durable.replay.holes import Hole
+from stream_durable.replay.holes import LeftOut
 from stream_durable.replay.rebuild import Progress, World, rebuild
 
 Look = Callable[[], AbstractAsyncContextManager[State]]
@@ -57,8 +57,8 @@ class Verified(NamedTuple):
     #: Records folded for the comparison.
     records: int
     seconds: float
-    #: Records of the inbox without evidence, as far as looked for.
-    holes: Sequence[Hole] = ()
+    #: Records of the inbox without evidence.
+    left_out: LeftOut = LeftOut()
 
     @property
     def is_equal(self) -> bool:

@@ -18,7 +18,7 @@ from waiting import eventually
 from stream_durable import App, Workflow, bootstrap
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.ports import LogBounds, PartitionState, Record
-from stream_durable.replay.holes import Hole, Uneven, left_out
+from stream_durable.replay.holes import Hole, LeftOut, Uneven, left_out
 from stream_durable.services.doctor.checks import findings
 from stream_durable.services.doctor.looking import diagnose
 from stream_durable.settings import Settings
@@ -50,7 +50,7 @@ def look_at(*stretches: Uneven) -> Any:
             return [PartitionState(0, "o", 100, 0, 0, 0, "t")]
 
         async def uneven(self, batches: int, limit: int) -> list[Uneven]:
-            return list(stretches)
+            return list(stretches[:limit])
 
     @asynccontextmanager
     async def look() -> AsyncIterator[State]:
@@ -63,22 +63,30 @@ async def test_offsets_without_evidence_are_holes_where_the_log_has_records() ->
     look = look_at(Uneven(0, 10, 20, [11, 12, 15, 18, 19]))
     inbox = Inbox([at for at in range(30) if at not in (13, 16, 17)])
 
-    assert await left_out(look, inbox) == [Hole(0, 10, 10, 1), Hole(0, 14, 14, 1)]
+    assert (await left_out(look, inbox)).holes == [Hole(0, 10, 10, 1), Hole(0, 14, 14, 1)]
 
 
 async def test_several_records_in_a_row_are_one_hole() -> None:
-    assert await left_out(look_at(Uneven(0, 10, 20, [10, 18])), Inbox(range(30))) == [
-        Hole(0, 11, 17, 7), Hole(0, 19, 19, 1),
-    ]  # fmt: skip
+    found = await left_out(look_at(Uneven(0, 10, 20, [10, 18])), Inbox(range(30)))
+
+    assert found == LeftOut([Hole(0, 11, 17, 7), Hole(0, 19, 19, 1)])
+
+
+async def test_more_stretches_than_are_looked_at_are_said_to_be_there() -> None:
+    stretches = [Uneven(0, at, at + 2, [at]) for at in (10, 20, 30)]
+
+    found = await left_out(look_at(*stretches), Inbox(range(40)), limit=2)
+
+    assert found == LeftOut([Hole(0, 11, 11, 1), Hole(0, 21, 21, 1)], has_more=True)
 
 
 async def test_what_the_log_no_longer_holds_is_not_looked_for() -> None:
     stretch = Uneven(0, 10, 20, [10, 18])
 
-    assert await left_out(look_at(stretch), Inbox(range(30), low=16)) == [
+    assert (await left_out(look_at(stretch), Inbox(range(30), low=16))).holes == [
         Hole(0, 16, 17, 2), Hole(0, 19, 19, 1),
     ]  # fmt: skip
-    assert await left_out(look_at(stretch), Inbox(range(30), topic_id="another")) == []
+    assert (await left_out(look_at(stretch), Inbox(range(30), topic_id="another"))).holes == []
 
 
 @pytest.mark.real
@@ -92,32 +100,35 @@ async def test_a_record_left_out_is_told_by_verify_and_by_the_doctor(
             ids = [f"order-{i}" for i in range(begin, begin + 20)]
             await asyncio.gather(*(instance.client.start(order, {"id": one}, id=one) for one in ids))
             await eventually(partial(_are_waiting, settings, begin + 20), "all is folded", seconds=60)
-        assert await bootstrap.left_out(settings) == []
+        assert await bootstrap.left_out(settings) == LeftOut([])
 
         rows = await _rows(settings)
         oldest, *rest = [row for row in rows if row["partition"] == rows[0]["partition"]]
         await _change(settings, oldest, None)
-        assert await bootstrap.left_out(settings) == []
+        assert await bootstrap.left_out(settings) == LeftOut([])
 
-        # What is before the first is not looked for, nor what is behind the last.
+        newest = rest.pop()
+        await _change(settings, newest, None)
+        assert len((await bootstrap.left_out(settings)).holes) == 1
+        await _insert(settings, newest)
+
         row = rest[len(rest) // 2]
-        assert row not in (rest[0], rest[-1])
         first, last = row["from_offset"], row["to_offset"] - 1
         await _change(settings, row, None)
         hole = Hole(row["partition"], first, last, last - first + 1)
-        assert await bootstrap.left_out(settings) == [hole]
-        assert list((await bootstrap.verify(settings)).holes) == [hole]
+        assert await bootstrap.left_out(settings) == LeftOut([hole])
+        assert (await bootstrap.verify(settings)).left_out == LeftOut([hole])
         [fault] = [one for one in findings(await diagnose(settings)) if one.check == "records"]
         assert (fault.severity, fault.thing) == ("problem", f"partition {row['partition']}")
         assert f"offset{'s' * (first != last)} {first}" in fault.cause
         await _insert(settings, row)
 
         # Within a batch.
-        row = next(row for row in rest if row["to_offset"] - row["from_offset"] > 1)
+        row = next(row for row in (*rest, newest) if row["to_offset"] - row["from_offset"] > 1)
         records = msgspec.json.decode(row["records"])
         gone = records["offsets"].pop(0)
         await _change(settings, row, msgspec.json.encode(records))
-        assert await bootstrap.left_out(settings) == [Hole(row["partition"], gone, gone, 1)]
+        assert (await bootstrap.left_out(settings)).holes == [Hole(row["partition"], gone, gone, 1)]
 
 
 async def _query(settings: Settings, text: str, *arguments: Any) -> list[asyncpg.Record]:

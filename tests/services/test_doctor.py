@@ -12,7 +12,7 @@ from stream_durable import App, Fail, Workflow
 from stream_durable.core.errors import RejectedError
 from stream_durable.memory.bound import MemoryTopicViews
 from stream_durable.ports import Outgoing
-from stream_durable.replay.holes import Hole
+from stream_durable.replay.holes import Hole, LeftOut
 from stream_durable.services.doctor.checks import CHECKS, findings
 from stream_durable.services.doctor.finding import CHECK_NAMES, Finding
 from stream_durable.services.doctor.looking import look
@@ -63,15 +63,17 @@ async def test_nothing_is_found_where_all_is_well(engine: Engine) -> None:
 
 async def test_records_that_were_left_out(engine: Engine) -> None:
     """In memory nobody looks for them: what is found out there is said here."""
-    holes = [Hole(0, 7, 7, 1), Hole(3, 10, 14, 4)]
+    found = LeftOut([Hole(0, 7, 7, 1), Hole(3, 10, 14, 4)], has_more=True)
 
-    told = findings(seen(engine)._replace(holes=holes))
+    told = findings(seen(engine)._replace(left_out=found))
 
-    single, several = [one for one in told if one.check == "records"]
+    single, several, more = [one for one in told if one.check == "records"]
     assert (single.check, single.severity, single.thing) == ("records", "problem", "partition 0")
     assert single.cause == "went on without 1 record of its log, at offset 7: their effect is lost"
     assert "4 records of its log, at offsets 10 to 14" in several.cause
     assert "replay rebuild" in several.remedy
+    assert more.severity == "warning"
+    assert "than were looked at" in more.cause
 
 
 async def test_settings_that_contradict_each_other(engine: Engine) -> None:

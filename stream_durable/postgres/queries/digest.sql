@@ -25,12 +25,12 @@ select
   and not exists (select from evidence)
 
 -- name: evidence_uneven
--- Stretches of the newest batches of each partition in which offsets are missing: within a batch, or between
--- two. What is before the oldest batch may have been removed by age.
-select partition, coalesce(before, from_offset), to_offset, records
+-- Stretches of the newest batches of each partition in which offsets are missing: within a batch, between
+-- two, or behind the last. What is before the oldest batch may have been removed by age.
+select partition, from_offset, after, records
 from (
   select e.partition, e.from_offset, e.to_offset, e.records,
-    lag(e.to_offset) over (partition by e.partition order by e.from_offset) as before
+    lead(e.from_offset, 1, p.next_offset) over (partition by e.partition order by e.from_offset) as after
   from partition p
   cross join lateral (
     select * from evidence
@@ -39,7 +39,7 @@ from (
     limit $1
   ) as e
 ) as batch
-where before < from_offset
+where to_offset < after
   or json_array_length(convert_from(records, 'utf8')::json -> 'offsets') < to_offset - from_offset
 order by partition, from_offset
 limit $2

@@ -340,7 +340,7 @@ def _bindings(seen: Seen) -> Iterator[Finding]:
 
 
 def _records(seen: Seen) -> Iterator[Finding]:
-    for hole in seen.holes:
+    for hole in seen.left_out.holes:
         where = f"offset {hole.first}" if hole.records == 1 else f"offsets {hole.first} to {hole.last}"
         cause = (
             f"went on without {counted(hole.records, 'record')} of its log, at {where}: their effect is lost"
@@ -350,6 +350,10 @@ def _records(seen: Seen) -> Iterator[Finding]:
             "that has them, if the log still has its beginning; report it with the log of the reconcilers"
         )
         yield Finding("records", "problem", f"partition {hole.partition}", cause, remedy)
+    if seen.left_out.has_more:
+        cause = "more stretches of evidence have missing offsets than were looked at"
+        remedy = "look again when those above are settled, or compare all with `stream-durable replay verify`"
+        yield Finding("records", "warning", "evidence", cause, remedy)
     if seen.dead:
         cause = f"{counted(seen.dead, 'record')} of the last day could not be applied"
         topic = full_name(seen.settings.prefix, DEAD)

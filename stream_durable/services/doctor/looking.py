@@ -89,7 +89,7 @@ async def diagnose(settings: Settings, now: Callable[[], int] = _NOW) -> Seen:
         notes=found.notes, topics=steps, ahead=found.ahead, standings=found.standings,
         ingress=whole.ingress, queues=whole.queues,
         strays=await bootstrap.stray_waits(settings, patience_seconds=_PATIENCE_SECONDS),
-        holes=await bootstrap.left_out(settings, batches=_BATCHES_MAX),
+        left_out=await bootstrap.left_out(settings, batches=_BATCHES_MAX),
     )  # fmt: skip
 
 

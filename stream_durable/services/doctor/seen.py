@@ -10,7 +10,7 @@ from stream_durable.client.schedules import ScheduleState
 from stream_durable.core.definition.graph import Graph
 from stream_durable.ports import InboxReading, LiveVersion, PartitionSummary, RunSummary, TimerRow, TopicStep
 from stream_durable.postgres.formats import Standing
-from stream_durable.replay.holes import Hole
+from stream_durable.replay.holes import LeftOut
 from stream_durable.replay.waits import StrayWait
 from stream_durable.services.status import Readers
 from stream_durable.settings import Settings
@@ -52,7 +52,7 @@ class Seen(NamedTuple):
     live: Sequence[LiveVersion] = ()
     strays: Sequence[StrayWait] = ()
     #: Records of the inbox left out by the fold.
-    holes: Sequence[Hole] = ()
+    left_out: LeftOut = LeftOut()
     #: Timers that should have fired, the oldest first.
     overdue: Sequence[TimerRow] = ()
     #: Runs with a failed compensation, and runs being undone without any change for long.
