@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from threading import Lock
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from stream_durable.kafka.answers import answer_of
 from stream_durable.kafka.config import CALL_SECONDS, away, config, transient
-from stream_durable.kafka.leaders import ask_leaders
 from stream_durable.kafka.lives import Kept
 from stream_durable.kafka.mock import is_mock
 from stream_durable.ports import LogBounds
 from stream_durable.settings import KafkaSettings
-
-#: The client library has crashed where several threads asked at the same moment; answers are awaited outside.
-_asking = Lock()
 
 
 class Bounds:
@@ -29,13 +24,14 @@ class Bounds:
         self._settings = settings
         self._topic = topic
         self._admin = Kept(lambda: AdminClient(config(settings, client)))
+        self._is_real = False
 
     def ask(self, partition: int) -> LogBounds:
         """Return identity and bounds; raise `TransientError` where the brokers do not answer. Blocks."""
         part = TopicPartition(self._topic, partition)
         try:
             [ends] = ends_of(self._admin(), self._settings, [part]).values()
-            return LogBounds(_topic_id(self._admin(), self._topic), *ends)
+            return LogBounds(self._id(), *ends)
         except KafkaException as error:
             self._admin.blame(error)
             raise transient(error, self._settings) from error
@@ -43,6 +39,18 @@ class Bounds:
     def close(self) -> None:
         """Let go of the client."""
         self._admin.let_go()
+
+    def _id(self) -> str:
+        admin = self._admin()
+        if not self._is_real:
+            # The stubs know of no id.
+            cluster: Any = admin.list_topics(self._topic, timeout=CALL_SECONDS).cluster_id
+            if is_mock(cluster):
+                # It answers no administrator, but it holds nothing that is older than itself.
+                return str(cluster)
+            self._is_real = True
+        topics = admin.describe_topics(TopicCollection([self._topic]), request_timeout=CALL_SECONDS)
+        return str(answer_of(topics[self._topic]).topic_id)
 
 
 def ends_of(
@@ -53,8 +61,9 @@ def ends_of(
     Raises `TransientError` for an answer without an offset, as starting brokers give; otherwise the errors of
     Kafka's client.
     """
+    _look_for_leaders(admin, parts)
     low, high = (
-        offsets_of(admin, dict.fromkeys(parts, spec)) for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
+        _answers(admin, dict.fromkeys(parts, spec)) for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
     )
     found = {part: (low[part], high[part]) for part in parts}
     for part, ends in found.items():
@@ -65,20 +74,27 @@ def ends_of(
 
 def offsets_of(admin: AdminClient, asked: Mapping[TopicPartition, OffsetSpec]) -> dict[TopicPartition, int]:
     """Return the offset of each partition, -1 if there is none; raise the errors of Kafka's client."""
-    return ask_leaders(admin, {part.topic for part in asked}, lambda: _answers(admin, asked))
+    _look_for_leaders(admin, asked)
+    return _answers(admin, asked)
 
 
 def _answers(admin: AdminClient, asked: Mapping[TopicPartition, OffsetSpec]) -> dict[TopicPartition, int]:
-    with _asking:
-        answers = admin.list_offsets(dict(asked), request_timeout=CALL_SECONDS)
+    answers = admin.list_offsets(dict(asked), request_timeout=CALL_SECONDS)
     return {part: answer_of(answer).offset for part, answer in answers.items()}
 
 
-def _topic_id(admin: AdminClient, topic: str) -> str:
-    # The stubs know of no id.
-    cluster: Any = admin.list_topics(topic, timeout=CALL_SECONDS).cluster_id
-    if is_mock(cluster):
-        # It answers no administrator, but it holds nothing that is older than itself.
-        return str(cluster)
-    topics = admin.describe_topics(TopicCollection([topic]), request_timeout=CALL_SECONDS)
-    return str(answer_of(topics[topic]).topic_id)
+def _look_for_leaders(admin: AdminClient, parts: Collection[TopicPartition]) -> None:
+    """Have the client learn the leaders of partitions, by a request for each topic; raise without one."""
+    # librdkafka 2.16 looks for leaders not yet known in the caller's thread and in its own: one may free the
+    # request while the other is using it, and the process dies. Known leaders need no look.
+    for topic in {part.topic for part in parts}:
+        found = admin.list_topics(topic, timeout=CALL_SECONDS).topics[topic]
+        if found.error is not None:
+            raise KafkaException(found.error)
+        for part in parts:
+            if part.topic != topic:
+                continue
+            known = found.partitions.get(part.partition)
+            if known is None or known.leader < 0:
+                text = f"partition {part.partition} of {topic} has no leader"
+                raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE, text))

@@ -50,7 +50,7 @@ class Silent:
         self.waits: list[float] = []
 
     def list_topics(self, *_: object, **__: object) -> Any:
-        part = SimpleNamespace(partitions={0: None}, error=None)
+        part = SimpleNamespace(partitions={0: SimpleNamespace(leader=1)}, error=None)
         return SimpleNamespace(
             cluster_id="c",
             brokers=dict.fromkeys(range(self._brokers)),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic, PartitionMetadata, TopicMetadata
 from waiting import eventually
 
 from stream_durable.core.errors import TransientError
@@ -28,10 +28,23 @@ class Answer:
 class Brokers:
     """Answers as brokers have answered: the first offset, then the next one."""
 
-    def __init__(self, *offsets: int) -> None:
+    def __init__(self, *offsets: int, leader: int = 1, error: KafkaError | None = None) -> None:
         self._offsets = list(offsets)
+        self._topic = TopicMetadata()
+        self._topic.error = error
+        self._topic.partitions[PART.partition] = PartitionMetadata()
+        self._topic.partitions[PART.partition].leader = leader
+        #: What has been requested, in order.
+        self.asked: list[str] = []
+
+    def list_topics(self, topic: str, *, timeout: float) -> ClusterMetadata:
+        self.asked.append(f"leaders of {topic}")
+        cluster = ClusterMetadata()
+        cluster.topics[topic] = self._topic
+        return cluster
 
     def list_offsets(self, asked: dict[TopicPartition, Any], *, request_timeout: float) -> dict[Any, Any]:
+        self.asked.append("offsets")
         offset, future = self._offsets.pop(0), Future[Answer]()
         future.set_result(Answer(offset))
         return dict.fromkeys(asked, future)
@@ -51,26 +64,29 @@ def test_no_offset_is_asked_for_again_and_is_no_end_of_a_log(offsets: tuple[int,
         ends(*offsets)
 
 
-class Forgetful(Brokers):
-    """A client that has learned from a starting broker that a topic has no leaders, and keeps to that."""
-
-    def __init__(self, *offsets: int) -> None:
-        super().__init__(*offsets)
-        self._has_looked = False
-
-    def list_offsets(self, asked: dict[TopicPartition, Any], *, request_timeout: float) -> dict[Any, Any]:
-        if self._has_looked:
-            return super().list_offsets(asked, request_timeout=request_timeout)
-        future = Future[Answer]()
-        future.set_exception(KafkaException(KafkaError(KafkaError._NOENT, "No leaders found")))
-        return dict.fromkeys(asked, future)
-
-    def list_topics(self, topic: str, *, timeout: float) -> None:
-        self._has_looked = topic == PART.topic
+def test_leaders_are_asked_for_before_offsets() -> None:
+    brokers = Brokers(7, 407)
+    ends_of(brokers, KafkaSettings(), [PART])  # type: ignore[arg-type]
+    assert brokers.asked == ["leaders of sd.inbox", "offsets", "offsets"]
 
 
-def test_a_client_that_knows_no_leader_looks_for_one() -> None:
-    assert ends_of(Forgetful(7, 407), KafkaSettings(), [PART])[PART] == (7, 407)  # type: ignore[arg-type]
+NO_LEADER = KafkaError.LEADER_NOT_AVAILABLE
+UNKNOWN = KafkaError.UNKNOWN_TOPIC_OR_PART
+
+
+@pytest.mark.parametrize(
+    ("brokers", "part", "code"),
+    [
+        (Brokers(leader=-1), PART, NO_LEADER),
+        (Brokers(), TopicPartition("sd.inbox", 5), NO_LEADER),
+        (Brokers(error=KafkaError(UNKNOWN)), PART, UNKNOWN),
+    ],
+)
+def test_without_leaders_no_offsets_are_asked_for(brokers: Brokers, part: TopicPartition, code: int) -> None:
+    with pytest.raises(KafkaException) as caught:
+        ends_of(brokers, KafkaSettings(), [part])  # type: ignore[arg-type]
+    assert caught.value.args[0].code() == code
+    assert "offsets" not in brokers.asked
 
 
 @pytest.mark.real
