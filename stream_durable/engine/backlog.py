@@ -2,8 +2,9 @@
 
 Of many starts at once all come before the first result: their commands published at once would put every run
 under way, in a working set that no memory holds. Commands held back are saved with the state, in rows of
-their own, and read again when their turn has come; none is in memory meanwhile. They are published in the
-order of saving, per partition, and so are cancellations in their lane. A successor goes on in portions, too.
+their own, and read again when their turn has come; none is in memory meanwhile, nor are the runs of a long
+backlog. They are published in the order of saving, per partition, and so are cancellations in their lane. A
+successor goes on in portions, too.
 
 A reconciler that keeps up holds nothing back. A higher priority is never held back.
 """
@@ -11,7 +12,7 @@ A reconciler that keeps up holds nothing back. A higher priority is never held b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 
 from stream_durable.core.effects import CancelAttempt, Command
@@ -35,6 +36,8 @@ _QUIET_SECONDS = 0.1
 _LOOK_SECONDS = 0.02
 #: After this the number of runs under way may double, or halve if this reconciler is behind.
 _STEP_SECONDS = 0.5
+#: So many times as many runs as begin at once are kept in memory before they begin: most backlogs end here.
+_KEPT_TIMES = 40
 
 Commands = list[tuple[str, Command | CancelAttempt]]
 
@@ -51,8 +54,9 @@ class Backlog:
         metrics: Metrics,
         writing: asyncio.Lock,
         begin_at_once: int,
+        recall: Callable[[Iterable[str]], Awaitable[None]],
     ) -> None:
-        """Hold back nothing yet; `writing` is the lock for saving.
+        """Hold back nothing yet; `writing` is the lock for saving, and `recall` loads runs about to begin.
 
         At least `begin_at_once` runs are under way, and more as long as this reconciler keeps up: where
         workers are slower, these decide what begins.
@@ -63,6 +67,7 @@ class Backlog:
         self._clock = clock
         self._writing = writing
         self._begin_at_once = begin_at_once
+        self._recall = recall
         self._is_behind = False
         #: So many may be under way.
         self._most = begin_at_once
@@ -78,12 +83,15 @@ class Backlog:
         """Whether nothing is held back."""
         return not any(partition.held for partition in self._partitions.values())
 
-    def hear(self, records: list[Record]) -> None:
-        """Take note of records that have just arrived."""
+    @property
+    def is_long(self) -> bool:
+        """Whether more runs are held back than stay in memory."""
+        return self._count() > _KEPT_TIMES * self._begin_at_once
+
+    def hear(self, records: list[Record], count: int) -> None:
+        """Take note of records that have just arrived, with how many there are in their batch."""
         self._heard = _now()
-        self._is_behind = (
-            len(records) > self._begin_at_once or self._clock.age_ms(records[0].time) > _BEHIND_MS
-        )
+        self._is_behind = count > self._begin_at_once or self._clock.age_ms(records[0].time) > _BEHIND_MS
 
     def holds(self, partition: Partition) -> bool:
         """Whether commands of runs about to begin are held back: none overtakes an earlier one."""
@@ -154,9 +162,11 @@ class Backlog:
                 body = await retry_transient(
                     partial(self._store.backlog_row, partition.id, offset), "read held commands"
                 )
+                messages = [] if body is None else outbox.unpack(body)
+                await self._recall(message.key.decode() for message in messages if message.key is not None)
                 if self._partitions.get(partition.id) is not partition or partition.is_leaving:
                     break
-                row.messages = [] if body is None else outbox.unpack(body)
+                row.messages = messages
             published += self._publish_portion(partition, row, room - published)
         self._under_way += published
         return published

@@ -90,6 +90,7 @@ class Folding:
         "exceptions",
         "last",
         "letters",
+        "load",
         "partition",
         "row",
         "said",
@@ -105,6 +106,8 @@ class Folding:
         self.touched: dict[tuple[Kind, str], Entity] = {}
         self.evidence = Evidence([], [], [], [], [])
         self.exceptions = 0
+        #: What the effects weigh.
+        self.load = 0
         self.dead: list[DeadRow] = []
         self.letters: list[Outgoing] = []
         self.last: Record | None = None
@@ -128,6 +131,8 @@ class Finished(NamedTuple):
     has_more: bool = False
     #: Steps that were held, and decisions about held steps, to be counted.
     reviews: Sequence[str] | None = None
+    #: Runs whose first commands are held back.
+    held: Sequence[str] = ()
 
 
 def read(record: Record) -> Read:
@@ -175,7 +180,7 @@ def fold_records(  # noqa: C901 - the hottest loop there is: a call less for eac
     """
     if foldings is None:
         foldings = {}
-    load = 0
+    load = sum(folding.load for folding in foldings.values())
     held = {kind: cache.of(kind) for kind in KINDS}
     for record, message in reads:
         folding = foldings.get(record.partition)
@@ -210,9 +215,11 @@ def fold_records(  # noqa: C901 - the hottest loop there is: a call less for eac
         else:
             folding.exceptions += 1
         _note(folding.evidence, record, message, outcome, now)
-        load += folding.effects.load
-        if load > load_max:
-            break
+        if weight := folding.effects.load:
+            folding.load += weight
+            load += weight
+            if load > load_max:
+                break
     return list(foldings.values())
 
 
@@ -252,8 +259,9 @@ def finish(folding: Folding, *, holds_back: bool = False) -> Finished:
         row.from_offset, row.bytes = share.from_offset, len(share.outbox)
     has_more = bool(held or effects.commands or effects.messages)
     return Finished(
-        share, messages, folding.touched, evidence.outcomes, evidence.types, row, has_more, effects.reviews
-    )
+        share, messages, folding.touched, evidence.outcomes, evidence.types, row, has_more, effects.reviews,
+        [command.run for _, command in held],
+    )  # fmt: skip
 
 
 def state_of(folding: Folding) -> Share:

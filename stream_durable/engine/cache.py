@@ -23,6 +23,7 @@ class Cache:
         # A plain dict finds its first key slowly once many before it are gone.
         self._entities: dict[Kind, OrderedDict[str, Entity]] = {kind: OrderedDict() for kind in KINDS}
         self._weights: dict[Kind, dict[str, int]] = {kind: {} for kind in KINDS}
+        self._awaited: set[tuple[Kind, str]] = set()
 
     def of(self, kind: Kind) -> dict[str, Entity]:
         """Return the entities of a kind, for reading."""
@@ -36,6 +37,21 @@ class Cache:
         weight = entity.weight()
         self.bytes += weight - weights.get(key, 0)
         weights[key] = weight
+        if self._awaited:
+            self._awaited.discard((kind, key))
+
+    def awaiting(self, kind: Kind, keys: Iterable[str]) -> list[str]:
+        """Return the keys not in memory, to be loaded beside the batches and handed to `keep_awaited`."""
+        absent = dict.fromkeys(key for key in keys if key not in self._entities[kind])
+        self._awaited = {(kind, key) for key in absent}
+        return list(absent)
+
+    def keep_awaited(self, kind: Kind, entities: Iterable[Entity]) -> None:
+        """Hold loaded entities, except entities held by a batch since `awaiting`, possibly newer."""
+        for entity in entities:
+            if (kind, entity.id) in self._awaited:
+                self.keep(kind, entity)
+        self._awaited.clear()
 
     def carry_over(self, touched: Mapping[tuple[Kind, str], Entity]) -> None:
         """Keep the entities touched by a stored batch, except finished ones."""
@@ -53,6 +69,7 @@ class Cache:
     def forget_partitions(self, partitions: Iterable[int]) -> None:
         """Drop all entities of these partitions."""
         gone = set(partitions)
+        self._awaited.clear()
         for kind, entities in self._entities.items():
             for key in [key for key, entity in entities.items() if entity.partition in gone]:
                 self.forget(kind, key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
+from stream_durable.core.errors import TransientError
 from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
 from stream_durable.engine.isolation import Refusals
@@ -13,6 +14,8 @@ from stream_durable.engine.partition import Partition
 from stream_durable.ports import Cursor, Definitions, Keys, Record, Share, Store
 
 NO_LOAD_MAX = 1 << 62
+#: Runs loaded before they are needed may weigh about so much.
+_RECALLED_BYTES_MAX = 8_000_000
 
 
 class Folder:
@@ -63,6 +66,21 @@ class Folder:
                 not self._cache.of(kind).keys().isdisjoint(of_kind) for kind, of_kind in portion.items()
             )
         return lacking, left
+
+    async def recall(self, runs: Iterable[str]) -> None:
+        """Load runs about to begin, in few queries beside the batches; batches load the rest."""
+        if not (absent := self._cache.awaiting("run", runs)):
+            return
+        loaded, left = Cache(NO_LOAD_MAX), Loads({"run": absent})
+        try:
+            while left and loaded.bytes < _RECALLED_BYTES_MAX:
+                await load_entities(
+                    self._store, self._definitions, loaded, left.take(), self._partition_count
+                )
+        except TransientError:
+            return
+        self.has_loaded = True
+        self._cache.keep_awaited("run", loaded.of("run").values())
 
     def is_ready_for(self, reads: list[batch.Read]) -> bool:
         """Whether records can be folded at once: all that they concern is known and in memory."""

@@ -1,8 +1,8 @@
 """Records that arrive while the batch before them is being saved.
 
-They are folded at once and their commands published ahead, so a step does not wait for the commit of the step
-before. They are saved together after that commit. Nothing is loaded meanwhile: records of entities not in
-memory wait.
+They are folded at once, so the database and this process work side by side, and saved together after that
+commit. Few records have their commands published ahead, so a step does not wait for the commit of the step
+before. Nothing is loaded meanwhile: records of entities not in memory wait.
 
 If the batch before is refused, these foldings are forgotten, and their records folded again after it: the log
 has the same records in the same order, with the same commands as a result. Nothing goes ahead of messages
@@ -30,14 +30,17 @@ _Taken = tuple[list[Record], dict[int, Partition]]
 class Following:
     """Foldings on top of shares still being saved."""
 
-    def __init__(self, before: Iterable[batch.Finished] = ()) -> None:
-        """Begin where these shares end."""
+    def __init__(self, before: Iterable[batch.Finished] = (), *, is_ahead: bool = False) -> None:
+        """Begin where these shares end; `is_ahead` if their own messages were published ahead."""
+        self._is_ahead = is_ahead
         self._before = {finished.share.partition: finished for finished in before}
         self._expected = {number: finished.share.to_offset for number, finished in self._before.items()}
         self._folded = 0
         self.foldings: dict[int, batch.Folding] = {}
         #: The folded records, then those still to be folded.
         self.reads: list[batch.Read] = []
+        #: The size of their records.
+        self.bytes = 0
         #: Whether a fold broke off half-way: nothing here counts, and nothing in memory of these partitions.
         self.is_broken = False
 
@@ -75,6 +78,8 @@ class Following:
 
     def may_publish(self, folding: batch.Folding) -> bool:
         """Whether a folding may publish ahead although the batch before is not saved yet."""
+        if not self._is_ahead or len(self.reads) > AHEAD_MAX:
+            return False
         before = self._before.get(folding.partition.id)
         return (before is None or not before.has_more) and not folding.effects.lost_queues
 
@@ -94,13 +99,17 @@ class Follower:
         partitions: Mapping[int, Partition],
         folder: Folder,
         may_follow: Callable[[], bool],
-        arrived: Callable[[list[Record]], None],
+        arrived: Callable[[list[Record], int], None],
         publish: Callable[[batch.Folding], None],
+        records_max: int,
+        bytes_max: int,
     ) -> None:
-        """Fold nothing during a save unless `may_follow`.
+        """Fold nothing during a save unless `may_follow`, and no more than so many records and bytes.
 
-        Calls `arrived` with records folded then, and `publish` for each folding allowed to publish ahead.
+        Calls `arrived` with records folded then and how many there are in all, and `publish` for each folding
+        allowed to publish ahead.
         """
+        self._records_max, self._bytes_max = records_max, bytes_max
         self._log = log
         self._partitions = partitions
         self._folder = folder
@@ -133,7 +142,7 @@ class Follower:
     async def save(
         self, saving: Coroutine[Any, Any, StatementError | None], following: Following
     ) -> StatementError | None:
-        """Save, and let small batches follow meanwhile; return the result of the save."""
+        """Save, and fold what arrives meanwhile; return the result of the save."""
         self._following = following
         self._log.on_arrival(self._arrive)
         try:
@@ -165,11 +174,13 @@ class Follower:
         """Fold received records if allowed; return whether records were taken."""
         if owned != self.reading or not self._may_follow():
             return False
-        if len(records) + len(following.reads) > AHEAD_MAX:
+        size = following.bytes + sum(len(record.value or b"") for record in records)
+        if len(following.reads) + len(records) > self._records_max or size > self._bytes_max:
             return False
         if not following.fold(records, self._partitions, self._folder):
             return False
-        self._arrived(records)
+        following.bytes = size
+        self._arrived(records, len(following.reads))
         for folding in () if following.is_broken else following.foldings.values():
             if following.may_publish(folding):
                 self._publish(folding)

@@ -60,8 +60,9 @@ from stream_durable.wire.verdicts import CRASHES, Verdict
 
 _log = logger(__name__)
 
-#: After so many batches, each folded while the one before was saved, others may save.
-_IN_A_ROW_MAX = 100
+#: After so many records, in batches folded while the one before was saved, others may save. Each counts as
+#: `AHEAD_MAX` at least.
+_IN_A_ROW_MAX = 5_000
 _OTHER_RECORD = "the record before the offset we stand at is not the one that was folded"
 
 
@@ -104,9 +105,12 @@ class Reconciler:
             horizon_ms=settings.timer_horizon_ms, held_max=settings.timers_held_max,
         )  # fmt: skip
         self._writing = asyncio.Lock()
+        # What the steps that one batch begins may weigh, beside what they weigh for being steps.
+        load_max = settings.batch_bytes_max + STEP_LOAD * settings.batch_records_max
+        self._folder = Folder(store, definitions, self._cache, self._refusals, partition_count, load_max)
         self._backlog = Backlog(
             store, self._publishing, self._partitions, self._clock, metrics, self._writing,
-            settings.begin_at_once,
+            settings.begin_at_once, self._folder.recall,
         )  # fmt: skip
         self._redrive = Redrive(store, definitions, self._publishing, partition_count, self._writing)
         self._takeovers = Takeovers(
@@ -129,12 +133,10 @@ class Reconciler:
         self._tidying = Tidying(
             log, self._partitions, self._publishing, self._saving, self._backlog, self._writing
         )
-        # What the steps that one batch begins may weigh, beside what they weigh for being steps.
-        load_max = settings.batch_bytes_max + STEP_LOAD * settings.batch_records_max
-        self._folder = Folder(store, definitions, self._cache, self._refusals, partition_count, load_max)
         self._follower = Follower(
-            log, self._partitions, self._folder, lambda: self._watch.is_fresh, self._hear, self._publish_ahead
-        )
+            log, self._partitions, self._folder, lambda: self._watch.is_fresh, self._hear,
+            self._publish_ahead, settings.batch_records_max, settings.batch_bytes_max,
+        )  # fmt: skip
         #: Of the group, with partitions or to stand by.
         self.is_member = self._is_applying = self._is_stopping = False
 
@@ -241,19 +243,18 @@ class Reconciler:
 
     async def _apply(self, records: list[Record], *, follows: bool) -> None:
         """Read, load, fold, save and publish; with `follows`, no arrived record is left to apply after it."""
-        self._hear(records)
+        self._hear(records, len(records))
         async with self._writing:
             reads = self._folder.read(self._current(records))
             cautious = {p.id for p in self._partitions.values() if p.cautious}
             suspects = [r for r in reads if r.record.partition in cautious]
             trusted = [r for r in reads if r.record.partition not in cautious]
-            follows = follows and not cautious and len(records) <= AHEAD_MAX
-            await self._apply_reads(trusted, follows=follows)
+            await self._apply_reads(trusted, follows=follows and not cautious)
             await self._fold_one_by_one(suspects)
 
-    def _hear(self, records: list[Record]) -> None:
+    def _hear(self, records: list[Record], count: int) -> None:
         self._clock.hear(records[-1].time)
-        self._backlog.hear(records)
+        self._backlog.hear(records, count)
 
     async def _fold_one_by_one(self, reads: list[batch.Read]) -> None:
         """Fold the records of partitions without progress separately, after those of the others."""
@@ -268,11 +269,10 @@ class Reconciler:
             await self._apply_reads([r])
 
     async def _apply_reads(self, reads: list[batch.Read], *, follows: bool = False) -> None:
-        """Apply records; with `follows`, publish ahead, and go on folding while a batch is saved."""
-        foldings, batches = None, 0
+        """Apply records; with `follows`, go on folding while a batch is saved, and publish few ahead."""
+        foldings, in_a_row = None, 0
         while reads:
             if foldings is None:
-                self._folder.has_loaded = False
                 left = await self._prepare(reads)
                 if isinstance(left, StatementError):
                     await self._apply_less(reads, left)
@@ -284,15 +284,17 @@ class Reconciler:
                 if foldings is None:
                     continue
             count = sum(len(folding.evidence.offsets) for folding in foldings)
-            ahead = follows and self._watch.is_fresh and not self._folder.has_loaded
+            may_follow = follows and self._watch.is_fresh
+            ahead = may_follow and not self._folder.has_loaded and count <= AHEAD_MAX
             lost = [folding for folding in foldings if folding.effects.lost_queues]
             finished = await self._finish(foldings, lost, ahead=ahead)
-            following = Following(finished)
-            batches += 1
-            if ahead and count == len(reads) and batches < _IN_A_ROW_MAX:
+            following = Following(finished, is_ahead=ahead)
+            in_a_row += max(count, AHEAD_MAX)
+            if may_follow and count == len(reads) and in_a_row < _IN_A_ROW_MAX:
                 refused = await self._follower.save(self._saving.save(finished), following)
             else:
                 refused = await self._saving.save(finished)
+            self._folder.has_loaded = False
             if refused is not None or following.is_broken:
                 self._cache.forget_partitions(following.foldings)
             foldings = None

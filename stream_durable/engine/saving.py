@@ -153,5 +153,7 @@ class Saving:
         self._backlog.ended(finished.touched)
         if share.held is not None:
             self._backlog.added(partition, share.from_offset, share.held_count)
+            for run in finished.held if self._backlog.is_long else ():
+                self._cache.forget("run", run)
         if finished.row is not None:
             self._publishing.add(partition, finished.row, finished.messages)

@@ -9,8 +9,10 @@ from msgspec import Raw
 
 from stream_durable import App, Context, Workflow
 from stream_durable.core.messages import StartRun
+from stream_durable.engine.reconciler import Reconciler
 from stream_durable.memory.deployment import Deployment
 from stream_durable.memory.weather import Faults
+from stream_durable.ports import Keys, Loaded
 from stream_durable.settings import EngineSettings, WorkerSettings
 from stream_durable.wire.inbox import encode
 from stream_durable.wire.topics import COMMANDS, INBOX
@@ -22,12 +24,17 @@ PORTION = 250
 #: What has doubled twice, and what ends between two looks.
 UNDER_WAY_MAX = 5 * PORTION
 SECONDS = 600.0
+#: A backlog begun with so few is a long one, of which so many runs stay in memory at most.
+LITTLE = 5
+KEPT_MAX = 600
 
 
 class Backlog:
     """A deployment that finds many starts on the log."""
 
-    def __init__(self, *, begin_at_once: int = PORTION, priority: int = 0, step_seconds: float = 0.0) -> None:
+    def __init__(
+        self, *, begin_at_once: int = PORTION, step_seconds: float = 0.0, batch_records_max: int = 2_000
+    ) -> None:
         self.begun: set[str] = set()
         self.ended: set[str] = set()
         self.order: list[str] = []
@@ -54,8 +61,8 @@ class Backlog:
         self.flow = flow
         self.world = Deployment(
             2, App("app", workflows=[flow]), partitions=2, reconcilers=1, workers=1,
-            faults=Faults(delay=DELAY), engine=EngineSettings(begin_at_once=begin_at_once),
-            worker=WorkerSettings(concurrency=RUNS),
+            faults=Faults(delay=DELAY), worker=WorkerSettings(concurrency=RUNS),
+            engine=EngineSettings(begin_at_once=begin_at_once, batch_records_max=batch_records_max),
         )  # fmt: skip
         self.fingerprint = flow.definition().fingerprint()
 
@@ -177,3 +184,37 @@ def test_first_attempts_wait_in_no_topic_meanwhile() -> None:
     published, held = seen
     assert published <= UNDER_WAY_MAX
     assert held > 0
+
+
+def test_runs_of_a_long_backlog_leave_memory_and_are_loaded_again_before_they_begin() -> None:
+    backlog = Backlog(begin_at_once=LITTLE, batch_records_max=100)
+    memory = backlog.world.store
+    seen: list[int] = []
+    loads: list[int] = []
+
+    class Counted(type(memory)):  # type: ignore[misc]
+        async def load(self, keys: Keys) -> Loaded:
+            loads.append(len(keys.get("run", ())))
+            return await super().load(keys)
+
+    async def story() -> None:
+        await backlog.world.open()
+        backlog.start(RUNS)
+        while len(memory.tables.runs) < RUNS:
+            await asyncio.sleep(0.01)
+        reconciler = backlog.world.slots[0].program
+        assert isinstance(reconciler, Reconciler)
+        seen.append(len(reconciler._cache.of("run")))
+        seen.append(len(memory.tables.backlog))
+        memory.__class__ = Counted
+        await backlog.until(RUNS)
+
+    try:
+        backlog.world.loop.run_until_complete(story())
+    finally:
+        backlog.world.end()
+    kept, rows = seen
+    assert kept < KEPT_MAX, kept
+    # One query for each row of commands, or two; and no others.
+    assert sum(loads) >= RUNS - KEPT_MAX
+    assert len(loads) <= 2 * rows, (len(loads), rows)

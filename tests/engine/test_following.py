@@ -13,11 +13,13 @@ from stream_durable import App, Context, Workflow
 from stream_durable.core.errors import StatementError
 from stream_durable.core.ids import channel_id
 from stream_durable.core.messages import EventPublished, Message, SignalRun, StartRun
+from stream_durable.engine.following import AHEAD_MAX
 from stream_durable.memory.remote import POSTGRES, RemoteStore
 from stream_durable.memory.store import MemoryStore
 from stream_durable.memory.weather import Faults
 from stream_durable.ports import Share
-from stream_durable.simulation.world import World
+from stream_durable.settings import EngineSettings
+from stream_durable.simulation.world import ENGINE, World
 from stream_durable.wire import inbox
 from stream_durable.wire.topics import INBOX
 
@@ -53,14 +55,15 @@ IN_ORDER = [("line", "one"), ("line", "two"), ("line", "three")]
 
 
 class Counted(MemoryStore):
-    """Counts commits of records."""
+    """Counts the records of each commit that has some."""
 
     def __init__(self, partition_count: int) -> None:
         super().__init__(partition_count)
-        self.commits = 0
+        self.commits: list[int] = []
 
     async def commit(self, shares: Sequence[Share]) -> bool:
-        self.commits += any(share.to_offset > share.from_offset for share in shares)
+        if count := sum(share.to_offset - share.from_offset for share in shares):
+            self.commits.append(count)
         return await super().commit(shares)
 
 
@@ -68,24 +71,30 @@ def _send(world: World, message: Message) -> None:
     world.broker.append(INBOX, None, message.key.encode(), inbox.encode(message))
 
 
-def _told(story: Callable[[World, Counted], Awaitable[None]]) -> None:
-    """Run a story that begins when both runs wait, with the database away."""
+def _told(
+    story: Callable[[World, Counted], Awaitable[None]],
+    *,
+    crowd: Sequence[str] = (),
+    engine: EngineSettings = ENGINE,
+) -> None:
+    """Run a story that begins when both runs wait, and a crowd of the first kind, with the database away."""
+    flows = {"line": line, "takers": takers} | dict.fromkeys(crowd, line)
 
     async def whole(world: World) -> None:
         store = world.store
         assert isinstance(store, Counted)
         await world.open()
-        for flow in (line, takers):
-            start = StartRun(key=flow.name, id="start", workflow=flow.name, fingerprint=flow.fingerprint)
+        for run, flow in flows.items():
+            start = StartRun(key=run, id="start", workflow=flow.name, fingerprint=flow.fingerprint)
             start.input = Raw(b'"7"')
             _send(world, start)
 
         async def both_wait() -> bool:
-            return {"line", "takers"} <= store.tables.runs.keys() and len(store.tables.waits) == 1
+            return flows.keys() <= store.tables.runs.keys() and len(store.tables.waits) == 1
 
         await eventually(both_wait, "both wait", seconds=60)
         await asyncio.sleep(_LOOKED_SECONDS)
-        store.commits = 0
+        store.commits = []
         world.weather.outage(POSTGRES, _AWAY_SECONDS)
         await story(world, store)
         _send(world, JOB)
@@ -97,7 +106,9 @@ def _told(story: Callable[[World, Counted], Awaitable[None]]) -> None:
 
     calls.clear()
     app = App("shop", workflows=[line, takers])
-    World(1, app, partitions=1, reconcilers=1, faults=Faults.none(), make_store=Counted).run(whole)
+    World(1, app, partitions=1, reconcilers=1, faults=Faults.none(), make_store=Counted, engine=engine).run(
+        whole
+    )
 
 
 async def _line_called(world: World) -> None:
@@ -117,7 +128,7 @@ def test_a_run_goes_on_while_its_commit_is_under_way_and_what_followed_is_one_co
             return store.tables.runs["line"].ended is not None
 
         await eventually(ended, "the run has ended", seconds=60)
-        assert store.commits == 2
+        assert len(store.commits) == 2
 
     _told(story)
 
@@ -159,3 +170,42 @@ def test_nothing_goes_ahead_of_a_message_that_waits_for_its_commit() -> None:
     _told(story)
 
     assert [call for call in calls if call[0] == "line"] == IN_ORDER
+
+
+def test_more_records_follow_in_one_commit_and_publish_nothing_ahead() -> None:
+    crowd = [f"line-{number}" for number in range(AHEAD_MAX + 1)]
+
+    async def story(world: World, store: Counted) -> None:
+        _send(world, GO)
+        await _line_called(world)
+        for run in crowd:
+            _send(world, SignalRun(key=run, id="go", signal="go"))
+        await asyncio.sleep(_AWAY_SECONDS / 2)
+        assert world.weather.is_out(POSTGRES)
+        assert calls == IN_ORDER
+
+        async def ended() -> bool:
+            return all(store.tables.runs[run].ended is not None for run in crowd)
+
+        await eventually(ended, "the crowd has ended", seconds=60)
+        assert store.commits[:2] == [1, len(IN_ORDER) + len(crowd)]
+
+    _told(story, crowd=crowd)
+
+
+def test_no_more_follow_than_a_batch_has() -> None:
+    crowd = [f"line-{number}" for number in range(2 * AHEAD_MAX)]
+
+    async def story(world: World, store: Counted) -> None:
+        for run in ("line", *crowd):
+            _send(world, SignalRun(key=run, id="go", signal="go"))
+            # Of virtual time: each comes by itself.
+            await asyncio.sleep(0.001)
+
+        async def ended() -> bool:
+            return all(store.tables.runs[run].ended is not None for run in crowd)
+
+        await eventually(ended, "the crowd has ended", seconds=60)
+        assert max(store.commits) == AHEAD_MAX
+
+    _told(story, crowd=crowd, engine=EngineSettings(batch_records_max=AHEAD_MAX))
