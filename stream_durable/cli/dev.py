@@ -103,7 +103,9 @@ def dev(
                 from stream_durable.services.roles import queues_of
 
                 api = _api()
-            ready = partial(_print_ready, it, loaded, home, reload, has_page=api is not None)
+            ready = partial(
+                _print_ready, it, loaded, home, reload, has_page=api is not None, has_examples=app is None
+            )
             work = develop(
                 it, target, loaded.parts(queues_of(loaded)), home, Say(ready, _say),
                 is_reloading=reload, api=api, first=None if app else _start_examples,
@@ -157,7 +159,7 @@ def _migrated(applied: list[str]) -> str:
 
 def _print_ready(
     it: Laptop, app: App, home: Path, is_reloading: bool, applied: list[str], topic_count: int, *,
-    has_page: bool,
+    has_page: bool, has_examples: bool,
 ) -> None:  # fmt: skip
     from stream_durable.running import HOME
 
@@ -177,7 +179,7 @@ def _print_ready(
     typer.echo("\nTry next, in a second terminal here:\n")
     if elsewhere:
         typer.echo(f'  eval "$(stream-durable config env{elsewhere})"')
-    for line in _EXAMPLES if app.name == "tour" else (f"runs start {_first(app)} --follow",):
+    for line in _EXAMPLES if has_examples else (f"runs start {_first(app)} --follow",):
         typer.echo(f"  stream-durable {line}")
     typer.echo("  stream-durable runs list\n")
     typer.echo(f"For other programs: stream-durable config env{elsewhere}. Ctrl-C stops everything.\n")

@@ -1,41 +1,14 @@
-"""Times, lengths of time and numbers as people read them."""
+"""Times and numbers as people read them."""
 
 from __future__ import annotations
 
 from datetime import datetime, tzinfo
 from typing import Final, NamedTuple
 
-_MINUTE: Final = 60
-_HOUR: Final = 3_600
-_DAY: Final = 86_400
+from stream_durable.core.durations import length
+
 #: A message of a failure within a sentence goes so far.
 _QUOTE_MAX: Final = 200
-
-
-def length(milliseconds: int) -> str:
-    """Return a length of time in two units at most.
-
-    >>> length(88), length(9_800), length(15_000), length(169_000), length(4_980_000), length(252_000_000)
-    ('88 ms', '9.8 s', '15 s', '2 min 49 s', '1 h 23 min', '2 d 22 h')
-    """
-    if milliseconds < 1_000:
-        return f"{max(0, milliseconds)} ms"
-    seconds = milliseconds // 1_000
-    if seconds < 10:
-        return f"{milliseconds // 100 / 10:g} s"
-    if seconds < _MINUTE:
-        return f"{seconds} s"
-    if seconds < _HOUR:
-        return _two(seconds, _MINUTE, "min", 1, "s")
-    if seconds < _DAY:
-        return _two(seconds, _HOUR, "h", _MINUTE, "min")
-    return _two(seconds, _DAY, "d", _HOUR, "h")
-
-
-def _two(seconds: int, large: int, large_name: str, small: int, small_name: str) -> str:
-    first, rest = divmod(seconds, large)
-    second = rest // small
-    return f"{first} {large_name} {second} {small_name}" if second else f"{first} {large_name}"
 
 
 class Times(NamedTuple):

@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
+from stream_durable.core.durations import length
 from stream_durable.core.run.cause import CALL_BEFORE, NEXT_TRY
-from stream_durable.explain.phrases import Times, attempt_of, counted, length, quoted, times
+from stream_durable.explain.phrases import Times, attempt_of, counted, quoted, times
 from stream_durable.explain.reason import Reason, Word
 
 

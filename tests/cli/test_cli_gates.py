@@ -133,7 +133,7 @@ def test_holders_and_those_who_wait_are_named_page_by_page(cli: Cli, schema: str
     ]  # fmt: skip
     assert [each["id"] for each in cli.rows("gates", "list", "--after", "bank", "-n", "1")] == ["bank//"]
     found = cli.rows("gates", "show", "bank")
-    assert found["limits"] == "3 at once, 100 in 60000 ms, 5 more in a burst, turns by key gold 3"
+    assert found["limits"] == "3 at once, 100 in 1 min, 5 more in a burst, turns by key gold 3"
     assert found["changed_from"].startswith("2 at once")
     assert [(each["status"], each["run"], each["key"]) for each in found["places"][:2]] == [
         ("inside", "r0", "gold"), ("waiting", "r1", "gold"),

@@ -252,6 +252,9 @@ with Client.sync() as client:
 def test_what_dev_prints_is_so(cli: Cli, project: Path, processes: Processes) -> None:
     ports = free_ports(2)
     asked = ("--kafka-port", str(ports[0]), "--postgres-port", str(ports[1]))
+    # The name of the example's app: what is printed is about this one all the same.
+    code = project / "orders_app.py"
+    code.write_text(code.read_text().replace('App("orders"', 'App("tour"'))
     dev = processes.start("dev", "orders_app:app", "--kafka", "local", *asked, cwd=project)
     until_it_works(dev)
 

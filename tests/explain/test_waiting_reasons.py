@@ -366,7 +366,7 @@ async def test_a_gate_whose_places_are_held_and_one_whose_rate_is_used_up(engine
     same(
         await explain(late, "send"),
         "at_gate",
-        "Waiting: send waits for a place at gate mail (1 in 60000 ms); it opens at 22:14:25, in 59 s.",
+        "Waiting: send waits for a place at gate mail (1 in 1 min); it opens at 22:14:25, in 59 s.",
     )
 
 
@@ -377,7 +377,7 @@ async def test_a_gate_with_places_left_whose_rate_is_used_up(engine: Engine) -> 
     for name in ("first", "second"):
         run = await engine.start(flow, id=name)
     await engine.advance("1s")
-    for step, gate in (("ask", "model (1 in 60000 ms)"), ("note", "crm (2 at once, 1 in 60000 ms)")):
+    for step, gate in (("ask", "model (1 in 1 min)"), ("note", "crm (2 at once, 1 in 1 min)")):
         same(
             await explain(run, step),
             "at_gate",

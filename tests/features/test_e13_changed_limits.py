@@ -35,7 +35,7 @@ async def test_more_places_let_more_in_at_once_and_a_reset_takes_them_back(engin
     await engine.set_gate("bank", rate="1/1m")
     await engine.advance("1s")
     [gate] = await engine.gates()
-    assert gate.limits_text == "3 at once, 1 in 60000 ms"
+    assert gate.limits_text == "3 at once, 1 in 1 min"
     await engine.reset_gate("bank")
     await engine.advance("1s")
     [gate] = await engine.gates()
@@ -101,7 +101,7 @@ async def test_all_keys_are_changed_together_those_that_wait_and_those_to_come(e
     await engine.advance("1s")
     assert order.count("new") == 3
     texts = {gate.key: gate.limits_text for gate in await engine.gates()}
-    assert texts == dict.fromkeys(("a", "b", "new"), "3 in 3600000 ms, 9 more in a burst")
+    assert texts == dict.fromkeys(("a", "b", "new"), "3 in 1 h, 9 more in a burst")
     [(act, by)] = {(act, one.by) for gate in await engine.gates() for act, one in gate.orders.items()}
     assert (act, by) == ("set all keys", "")
 

@@ -248,6 +248,7 @@ function Lanes(props: {
     <Timeline
       picture={picture}
       deployed={deployed}
+      created={millis(run.created) ?? now}
       now={now}
       isOver={isOver}
       fold={props.fold}

@@ -53,7 +53,6 @@ export function Schedules() {
     {
       key: "name",
       head: "Schedule",
-      width: 230,
       cell: (each) => (
         <span className="two">
           <Link to="/schedules" search={{ name: each.name }} className="id">
@@ -66,6 +65,7 @@ export function Schedules() {
     {
       key: "rule",
       head: "Rule",
+      width: 300,
       from: 768,
       cell: (each) => (
         <span className="two">

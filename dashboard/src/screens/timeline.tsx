@@ -19,6 +19,8 @@ interface Props {
   picture: Picture;
   /** Versions of the workflow: those registered meanwhile are marked. */
   deployed: readonly Deployed[];
+  /** When the run was created: the axis of a run in which nothing has begun. */
+  created: number;
   now: number;
   isOver: boolean;
   selected?: string;
@@ -29,7 +31,7 @@ interface Props {
 }
 
 export function Timeline(props: Props) {
-  const { selected } = props;
+  const { created, selected } = props;
   const { lanes, moments, spent } = props.picture;
   const head = useRef<HTMLDivElement>(null);
   const scroller = useRef<HTMLDivElement>(null);
@@ -42,8 +44,13 @@ export function Timeline(props: Props) {
     return () => watcher.disconnect();
   }, []);
   const made = useMemo(
-    () => axis(moments, { width: width * ROOM, fold: props.fold, band: (ms) => duration(ms).length * CHARACTER + 16 }),
-    [moments, width, props.fold],
+    () =>
+      axis(moments.length ? moments : [created], {
+        width: width * ROOM,
+        fold: props.fold,
+        band: (ms) => duration(ms).length * CHARACTER + 16,
+      }),
+    [moments, created, width, props.fold],
   );
   const found = useMemo(() => marks(props.deployed, made.from, made.to, made.x), [props.deployed, made]);
   const isNarrow = useIsNarrow();

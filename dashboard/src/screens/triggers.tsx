@@ -193,17 +193,18 @@ function BindingTable({ rows, selected, onAct, onOpen }: TableOf<Binding>) {
     {
       key: "name",
       head: "Binding",
-      width: 200,
       cell: (each) => (
         <Link to="/triggers" search={{ binding: each.name }} className="id">
           {each.name}
         </Link>
       ),
     },
-    { key: "topic", head: "Topic", from: 768, cell: (each) => <span className="id">{each.topic}</span> },
+    { key: "topic", head: "Topic", width: 220, from: 768, cell: (each) => <span className="id">{each.topic}</span> },
     {
       key: "target",
       head: "Makes",
+      width: 240,
+      from: 768,
       cell: (each) => (
         <>
           {each.makes} <span className="id">{each.target}</span>

@@ -153,7 +153,7 @@ export function HistoryView({ id, onSelect }: { id: string; onSelect: (name: str
   const [which, setWhich] = useState<"course" | "all">("course");
   const found = useQuery(history(id, which === "all"));
   const columns: Column<Happening & { key: string }>[] = [
-    { key: "time", head: "Time", width: 116, cell: (one) => <time className="tab">{precise(Date.parse(one.time))}</time> },
+    { key: "time", head: "Time", width: 132, cell: (one) => <time className="tab">{precise(Date.parse(one.time))}</time> },
     { key: "what", head: "What", width: 160, cell: (one) => one.what },
     {
       key: "step",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
+from stream_durable.core.durations import length
 from stream_durable.core.gate.breaker_state import Breaker
 from stream_durable.core.gate.limits import GateLimits
 from stream_durable.core.gate.rows import thaw
@@ -67,7 +68,7 @@ def _in_words(limits: GateLimits | None) -> str:
         return ""
     found = [] if limits.at_once is None else [f"{limits.at_once} at once"]
     if limits.rate is not None:
-        found.append(f"{limits.rate} in {limits.rate_ms} ms")
+        found.append(f"{limits.rate} in {length(limits.rate_ms)}")
         found += [f"{limits.burst} more in a burst"] if limits.burst else []
     if limits.weights is not None:
         weights = "".join(f" {key} {weight}" for key, weight in sorted(limits.weights.items()))

@@ -10,9 +10,10 @@ from typing import Final, assert_never
 from stream_durable.client.skipping import remedy as skipping_remedy
 from stream_durable.core.definition.nodes import uses_tokens
 from stream_durable.core.definition.stranding import queues_of
+from stream_durable.core.durations import length
 from stream_durable.core.format import FORMAT
 from stream_durable.explain.partition import trouble_of
-from stream_durable.explain.phrases import counted, length
+from stream_durable.explain.phrases import counted
 from stream_durable.explain.reason import named
 from stream_durable.explain.stopped import Behind, LogLost, NoOwner
 from stream_durable.ports import TimerRow
