@@ -61,6 +61,16 @@ class Cache:
             else:
                 self.keep(kind, entity)
 
+    def hold(self, unsaved: Iterable[Mapping[tuple[Kind, str], Entity]]) -> None:
+        """Keep entities changed by records not saved yet, also if the save before has let go of some.
+
+        Their stored state is old: a load before the save would bring back that state.
+        """
+        for touched in unsaved:
+            for (kind, key), entity in touched.items():
+                if key not in self._entities[kind]:
+                    self.keep(kind, entity)
+
     def forget(self, kind: Kind, key: str) -> None:
         """Let an entity go."""
         self._entities[kind].pop(key, None)

@@ -60,8 +60,7 @@ from stream_durable.wire.verdicts import CRASHES, Verdict
 
 _log = logger(__name__)
 
-#: After so many records, in batches folded while the one before was saved, others may save. Each counts as
-#: `AHEAD_MAX` at least.
+#: After so many records in batches folded while the one before was saved, others may save.
 _IN_A_ROW_MAX = 5_000
 _OTHER_RECORD = "the record before the offset we stand at is not the one that was folded"
 
@@ -304,6 +303,7 @@ class Reconciler:
                 for folding in lost:
                     self._redrive.begin(folding.partition, folding.effects.lost_queues)
                 foldings = following.owned(self._partitions)
+                self._cache.hold(folding.touched for folding in foldings or ())
             reads = self._follower.owned(reads[count:] + following.reads)
 
     async def _finish(

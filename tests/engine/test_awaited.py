@@ -66,3 +66,13 @@ def test_what_comes_too_late_is_not_kept() -> None:
     cache.keep_awaited("run", [thing("a")])
 
     assert not cache.of("run")
+
+
+def test_what_is_not_saved_yet_is_not_loaded_although_the_save_before_let_it_go() -> None:
+    cache, changed = Cache(0), thing("a")
+    cache.keep("run", changed)
+    cache.shrink()
+    cache.hold([{("run", "a"): changed}])
+
+    assert cache.awaiting("run", ["a"]) == []
+    assert cache.of("run") == {"a": changed}

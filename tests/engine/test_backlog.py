@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from msgspec import Raw
 
 from stream_durable import App, Context, Workflow
-from stream_durable.core.messages import StartRun
+from stream_durable.core.ids import partition_of
+from stream_durable.core.messages import CancelRun, Message, SignalRun, StartRun
+from stream_durable.engine import backlog as engine_backlog
 from stream_durable.engine.reconciler import Reconciler
 from stream_durable.memory.deployment import Deployment
+from stream_durable.memory.remote import RemoteStore
 from stream_durable.memory.weather import Faults
-from stream_durable.ports import Keys, Loaded
+from stream_durable.ports import Keys, Loaded, Share
 from stream_durable.settings import EngineSettings, WorkerSettings
 from stream_durable.wire.inbox import encode
 from stream_durable.wire.topics import COMMANDS, INBOX
@@ -27,6 +31,7 @@ SECONDS = 600.0
 #: A backlog begun with so few is a long one, of which so many runs stay in memory at most.
 LITTLE = 5
 KEPT_MAX = 600
+RUNS_FEW = 20
 
 
 class Backlog:
@@ -218,3 +223,61 @@ def test_runs_of_a_long_backlog_leave_memory_and_are_loaded_again_before_they_be
     # One query for each row of commands, or two; and no others.
     assert sum(loads) >= RUNS - KEPT_MAX
     assert len(loads) <= 2 * rows, (len(loads), rows)
+
+
+def test_a_run_changed_since_is_not_loaded_as_it_was_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A held run leaves memory with the save of its start, before its cancellation is saved."""
+    monkeypatch.setattr(engine_backlog, "_KEPT_TIMES", 0)
+    backlog = Backlog(begin_at_once=1)
+    world = backlog.world
+    commit, load = RemoteStore.commit, RemoteStore.load
+    is_loaded, may_hold, may_cancel = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    late: list[tuple[int, int]] = []
+    #: Of the partition whose commands go first.
+    held = next(run for run in (f"run-{number}" for number in range(RUNS_FEW)) if partition_of(run, 2) == 0)
+
+    async def wait_for_us(store: RemoteStore, shares: Sequence[Share]) -> bool:
+        if any(share.held is not None for share in shares):
+            await may_hold.wait()
+        if any((share.partition, share.from_offset) in late for share in shares):
+            await may_cancel.wait()
+        return await commit(store, shares)
+
+    async def seen(store: RemoteStore, keys: Keys) -> Loaded:
+        found = await load(store, keys)
+        if late and set(keys.get("run", ())) - {held}:
+            is_loaded.set()
+        return found
+
+    def send(message: Message) -> tuple[int, int]:
+        world.broker.append(INBOX, None, message.key.encode(), encode(message))
+        partition = partition_of(message.key, 2)
+        return partition, world.broker.topic(INBOX).partitions[partition].records[-1].offset
+
+    async def story() -> None:
+        await world.open()
+        # Of virtual time: the owner has looked at its rows.
+        await asyncio.sleep(2.0)
+        monkeypatch.setattr(RemoteStore, "commit", wait_for_us)
+        monkeypatch.setattr(RemoteStore, "load", seen)
+        backlog.start(RUNS_FEW)
+        # The starts are folded and being saved, then the cancellation is folded.
+        await asyncio.sleep(0.2)
+        late.append(send(CancelRun(key=held, id="cancel")))
+        await asyncio.sleep(0.2)
+        may_hold.set()
+        await is_loaded.wait()
+        # What was loaded is in memory, and the signal is folded.
+        await asyncio.sleep(0.2)
+        send(SignalRun(key=held, id="late", signal="go"))
+        await asyncio.sleep(0.2)
+        may_cancel.set()
+        async with asyncio.timeout(SECONDS):
+            while any(run.ended is None for run in world.store.tables.runs.values()):
+                await asyncio.sleep(0.05)
+
+    try:
+        world.loop.run_until_complete(story())
+    finally:
+        world.end()
+    assert world.store.tables.runs[held].status == "cancelled"
