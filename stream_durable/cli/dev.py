@@ -104,7 +104,7 @@ def dev(
 
                 api = _api()
             ready = partial(
-                _print_ready, it, loaded, home, reload, has_page=api is not None, has_examples=app is None
+                _print_ready, it, loaded, home, reload, has_page=api is not None, has_examples=not app
             )
             work = develop(
                 it, target, loaded.parts(queues_of(loaded)), home, Say(ready, _say),

@@ -86,7 +86,13 @@ class Backlog:
     @property
     def is_long(self) -> bool:
         """Whether more runs are held back than stay in memory."""
-        return self._count() > _KEPT_TIMES * self._begin_at_once
+        room = _KEPT_TIMES * self._begin_at_once
+        for partition in self._partitions.values():
+            for row in partition.held:
+                room -= row.count - row.at
+                if room < 0:
+                    return True
+        return False
 
     def hear(self, records: list[Record], count: int) -> None:
         """Take note of records that have just arrived, with how many there are in their batch."""

@@ -60,7 +60,7 @@ from stream_durable.wire.verdicts import CRASHES, Verdict
 
 _log = logger(__name__)
 
-#: After so many records in batches folded while the one before was saved, others may save.
+#: So many records are folded during saves in a row, a small batch counted as `AHEAD_MAX`; then others save.
 _IN_A_ROW_MAX = 5_000
 _OTHER_RECORD = "the record before the offset we stand at is not the one that was folded"
 

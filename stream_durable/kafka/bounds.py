@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from stream_durable.kafka.answers import answer_of
 from stream_durable.kafka.config import CALL_SECONDS, away, config, transient
+from stream_durable.kafka.leaders import learn_leaders
 from stream_durable.kafka.lives import Kept
 from stream_durable.kafka.mock import is_mock
 from stream_durable.ports import LogBounds
@@ -61,7 +62,7 @@ def ends_of(
     Raises `TransientError` for an answer without an offset, as starting brokers give; otherwise the errors of
     Kafka's client.
     """
-    _look_for_leaders(admin, parts)
+    learn_leaders(admin, parts)
     low, high = (
         _answers(admin, dict.fromkeys(parts, spec)) for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
     )
@@ -74,27 +75,10 @@ def ends_of(
 
 def offsets_of(admin: AdminClient, asked: Mapping[TopicPartition, OffsetSpec]) -> dict[TopicPartition, int]:
     """Return the offset of each partition, -1 if there is none; raise the errors of Kafka's client."""
-    _look_for_leaders(admin, asked)
+    learn_leaders(admin, asked)
     return _answers(admin, asked)
 
 
 def _answers(admin: AdminClient, asked: Mapping[TopicPartition, OffsetSpec]) -> dict[TopicPartition, int]:
     answers = admin.list_offsets(dict(asked), request_timeout=CALL_SECONDS)
     return {part: answer_of(answer).offset for part, answer in answers.items()}
-
-
-def _look_for_leaders(admin: AdminClient, parts: Collection[TopicPartition]) -> None:
-    """Have the client learn the leaders of partitions, by a request for each topic; raise without one."""
-    # librdkafka 2.16 looks for leaders not yet known in the caller's thread and in its own: one may free the
-    # request while the other is using it, and the process dies. Known leaders need no look.
-    for topic in {part.topic for part in parts}:
-        found = admin.list_topics(topic, timeout=CALL_SECONDS).topics[topic]
-        if found.error is not None:
-            raise KafkaException(found.error)
-        for part in parts:
-            if part.topic != topic:
-                continue
-            known = found.partitions.get(part.partition)
-            if known is None or known.leader < 0:
-                text = f"partition {part.partition} of {topic} has no leader"
-                raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE, text))

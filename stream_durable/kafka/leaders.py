@@ -7,10 +7,11 @@ topic cures it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final, Protocol, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from stream_durable.kafka.config import CALL_SECONDS
 
@@ -47,3 +48,19 @@ def ask_leaders(client: Client, topics: Iterable[str], question: Callable[[], _A
     for topic in topics:
         client.list_topics(topic, timeout=CALL_SECONDS)
     return question()
+
+
+def learn_leaders(admin: AdminClient, parts: Collection[TopicPartition]) -> None:
+    """Have the client learn the leaders of partitions, by a request for each topic; raise without one."""
+    # librdkafka 2.16 looks for leaders not yet known in the caller's thread and in its own: one may free the
+    # request while the other is using it, and the process dies. Known leaders need no look.
+    names = {part.topic for part in parts}
+    topics = {name: admin.list_topics(name, timeout=CALL_SECONDS).topics[name] for name in names}
+    for part in parts:
+        topic = topics[part.topic]
+        if topic.error is not None:
+            raise KafkaException(topic.error)
+        known = topic.partitions.get(part.partition)
+        if known is None or known.leader < 0:
+            text = f"partition {part.partition} of {part.topic} has no leader"
+            raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE, text))

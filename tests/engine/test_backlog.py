@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from msgspec import Raw
+from waiting import eventually
 
 from stream_durable import App, Context, Workflow
 from stream_durable.core.ids import partition_of
 from stream_durable.core.messages import CancelRun, Message, SignalRun, StartRun
 from stream_durable.engine import backlog as engine_backlog
+from stream_durable.engine.following import Following
 from stream_durable.engine.reconciler import Reconciler
 from stream_durable.memory.deployment import Deployment
 from stream_durable.memory.remote import RemoteStore
 from stream_durable.memory.weather import Faults
-from stream_durable.ports import Keys, Loaded, Share
+from stream_durable.ports import Keys, Loaded, Record, Share
 from stream_durable.settings import EngineSettings, WorkerSettings
 from stream_durable.wire.inbox import encode
 from stream_durable.wire.topics import COMMANDS, INBOX
@@ -70,6 +73,19 @@ class Backlog:
             engine=EngineSettings(begin_at_once=begin_at_once, batch_records_max=batch_records_max),
         )  # fmt: skip
         self.fingerprint = flow.definition().fingerprint()
+
+    @property
+    def reconciler(self) -> Reconciler:
+        found = self.world.slots[0].program
+        assert isinstance(found, Reconciler)
+        return found
+
+    async def is_fresh(self) -> bool:
+        """Whether the reconciler has looked at its rows, and folds on while it saves."""
+        return self.world.slots[0].program is not None and self.reconciler._watch.is_fresh
+
+    async def have_ended(self) -> bool:
+        return all(run.ended is not None for run in self.world.store.tables.runs.values())
 
     def start(self, count: int, name: str = "run", priority: int = 0) -> None:
         for number in range(count):
@@ -191,27 +207,28 @@ def test_first_attempts_wait_in_no_topic_meanwhile() -> None:
     assert held > 0
 
 
-def test_runs_of_a_long_backlog_leave_memory_and_are_loaded_again_before_they_begin() -> None:
+def test_runs_of_a_long_backlog_leave_memory_and_are_loaded_again_before_they_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     backlog = Backlog(begin_at_once=LITTLE, batch_records_max=100)
-    memory = backlog.world.store
+    tables, load = backlog.world.store.tables, RemoteStore.load
     seen: list[int] = []
     loads: list[int] = []
 
-    class Counted(type(memory)):  # type: ignore[misc]
-        async def load(self, keys: Keys) -> Loaded:
-            loads.append(len(keys.get("run", ())))
-            return await super().load(keys)
+    async def counted(store: RemoteStore, keys: Keys) -> Loaded:
+        loads.append(len(keys.get("run", ())))
+        return await load(store, keys)
+
+    async def are_there() -> bool:
+        return len(tables.runs) == RUNS
 
     async def story() -> None:
         await backlog.world.open()
         backlog.start(RUNS)
-        while len(memory.tables.runs) < RUNS:
-            await asyncio.sleep(0.01)
-        reconciler = backlog.world.slots[0].program
-        assert isinstance(reconciler, Reconciler)
-        seen.append(len(reconciler._cache.of("run")))
-        seen.append(len(memory.tables.backlog))
-        memory.__class__ = Counted
+        await eventually(are_there, "all runs are saved", seconds=60)
+        seen.append(len(backlog.reconciler._cache.of("run")))
+        seen.append(len(tables.backlog))
+        monkeypatch.setattr(RemoteStore, "load", counted)
         await backlog.until(RUNS)
 
     try:
@@ -230,24 +247,25 @@ def test_a_run_changed_since_is_not_loaded_as_it_was_before(monkeypatch: pytest.
     monkeypatch.setattr(engine_backlog, "_KEPT_TIMES", 0)
     backlog = Backlog(begin_at_once=1)
     world = backlog.world
-    commit, load = RemoteStore.commit, RemoteStore.load
-    is_loaded, may_hold, may_cancel = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    commit, fold = RemoteStore.commit, Following.fold
+    is_saving, may_hold, may_cancel = asyncio.Event(), asyncio.Event(), asyncio.Event()
     late: list[tuple[int, int]] = []
+    followed: list[tuple[int, int]] = []
     #: Of the partition whose commands go first.
     held = next(run for run in (f"run-{number}" for number in range(RUNS_FEW)) if partition_of(run, 2) == 0)
 
     async def wait_for_us(store: RemoteStore, shares: Sequence[Share]) -> bool:
         if any(share.held is not None for share in shares):
+            is_saving.set()
             await may_hold.wait()
         if any((share.partition, share.from_offset) in late for share in shares):
             await may_cancel.wait()
         return await commit(store, shares)
 
-    async def seen(store: RemoteStore, keys: Keys) -> Loaded:
-        found = await load(store, keys)
-        if late and set(keys.get("run", ())) - {held}:
-            is_loaded.set()
-        return found
+    def noted(following: Following, records: list[Record], *more: Any) -> bool:
+        is_folded = fold(following, records, *more)
+        followed.extend((record.partition, record.offset) for record in records if is_folded)
+        return is_folded
 
     def send(message: Message) -> tuple[int, int]:
         world.broker.append(INBOX, None, message.key.encode(), encode(message))
@@ -256,25 +274,27 @@ def test_a_run_changed_since_is_not_loaded_as_it_was_before(monkeypatch: pytest.
 
     async def story() -> None:
         await world.open()
-        # Of virtual time: the owner has looked at its rows.
-        await asyncio.sleep(2.0)
+
+        async def is_loaded() -> bool:
+            return bool(backlog.reconciler._cache.of("run").keys() - {held})
+
+        async def has_followed() -> bool:
+            return at in followed
+
+        await eventually(backlog.is_fresh, "the owner has looked at its rows", seconds=60)
         monkeypatch.setattr(RemoteStore, "commit", wait_for_us)
-        monkeypatch.setattr(RemoteStore, "load", seen)
+        monkeypatch.setattr(Following, "fold", noted)
         backlog.start(RUNS_FEW)
-        # The starts are folded and being saved, then the cancellation is folded.
-        await asyncio.sleep(0.2)
-        late.append(send(CancelRun(key=held, id="cancel")))
-        await asyncio.sleep(0.2)
+        await is_saving.wait()
+        at = send(CancelRun(key=held, id="cancel"))
+        late.append(at)
+        await eventually(has_followed, "the cancellation is folded", seconds=60)
         may_hold.set()
-        await is_loaded.wait()
-        # What was loaded is in memory, and the signal is folded.
-        await asyncio.sleep(0.2)
-        send(SignalRun(key=held, id="late", signal="go"))
-        await asyncio.sleep(0.2)
+        await eventually(is_loaded, "runs about to begin are loaded", seconds=60)
+        at = send(SignalRun(key=held, id="late", signal="go"))
+        await eventually(has_followed, "the signal is folded", seconds=60)
         may_cancel.set()
-        async with asyncio.timeout(SECONDS):
-            while any(run.ended is None for run in world.store.tables.runs.values()):
-                await asyncio.sleep(0.05)
+        await eventually(backlog.have_ended, "all runs have ended", seconds=60)
 
     try:
         world.loop.run_until_complete(story())

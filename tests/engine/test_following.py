@@ -199,8 +199,6 @@ def test_no_more_follow_than_a_batch_has() -> None:
     async def story(world: World, store: Counted) -> None:
         for run in ("line", *crowd):
             _send(world, SignalRun(key=run, id="go", signal="go"))
-            # Of virtual time: each comes by itself.
-            await asyncio.sleep(0.001)
 
         async def ended() -> bool:
             return all(store.tables.runs[run].ended is not None for run in crowd)

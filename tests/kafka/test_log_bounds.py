@@ -9,11 +9,18 @@ from typing import Any
 
 import pytest
 from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic, PartitionMetadata, TopicMetadata
+from confluent_kafka.admin import (
+    AdminClient,
+    ClusterMetadata,
+    NewTopic,
+    OffsetSpec,
+    PartitionMetadata,
+    TopicMetadata,
+)
 from waiting import eventually
 
 from stream_durable.core.errors import TransientError
-from stream_durable.kafka.bounds import ends_of
+from stream_durable.kafka.bounds import ends_of, offsets_of
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.settings import KafkaSettings
 
@@ -68,6 +75,10 @@ def test_leaders_are_asked_for_before_offsets() -> None:
     brokers = Brokers(7, 407)
     ends_of(brokers, KafkaSettings(), [PART])  # type: ignore[arg-type]
     assert brokers.asked == ["leaders of sd.inbox", "offsets", "offsets"]
+
+    brokers = Brokers(7)
+    assert offsets_of(brokers, {PART: OffsetSpec.latest()}) == {PART: 7}  # type: ignore[arg-type]
+    assert brokers.asked == ["leaders of sd.inbox", "offsets"]
 
 
 NO_LEADER = KafkaError.LEADER_NOT_AVAILABLE
