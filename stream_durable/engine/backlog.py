@@ -37,7 +37,7 @@ _LOOK_SECONDS = 0.02
 #: After this the number of runs under way may double, or halve if this reconciler is behind.
 _STEP_SECONDS = 0.5
 #: So many times as many runs as begin at once are kept in memory before they begin: most backlogs end here.
-_KEPT_TIMES = 40
+KEPT_TIMES = 40
 
 Commands = list[tuple[str, Command | CancelAttempt]]
 
@@ -86,7 +86,7 @@ class Backlog:
     @property
     def is_long(self) -> bool:
         """Whether more runs are held back than stay in memory."""
-        room = _KEPT_TIMES * self._begin_at_once
+        room = KEPT_TIMES * self._begin_at_once
         for partition in self._partitions.values():
             for row in partition.held:
                 room -= row.count - row.at

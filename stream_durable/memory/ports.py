@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import Context, copy_context
 
@@ -89,6 +89,7 @@ class MemoryLog:
         self._adopted: set[int] = set()
         #: How many stops of each partition are ordered and not carried out yet.
         self._stopping: dict[int, int] = {}
+        self.times_revoked: Counter[int] = Counter()
         #: Partitions wanted by the reader against its assignment.
         self.trespasses: list[int] = []
 
@@ -156,6 +157,15 @@ class MemoryLog:
         self.fetching[partition] = offset
         self._read[partition] = log
         self._poke()
+
+    def lived(self, partition: int, start: int, end: int) -> list[Record]:
+        """Return all records between two offsets of the log being read."""
+        # It may have been replaced since.
+        return self._read[partition].lived(start, end)
+
+    def hear(self, partition: int, *, is_ours: bool) -> None:
+        """Record that the reader has adopted or disowned a partition; the order may arrive later."""
+        (self._heard.add if is_ours else self._heard.discard)(partition)
 
     def look(self, partition: int) -> None:
         """Record a fault if the reader touches a partition known to be foreign."""
@@ -270,6 +280,7 @@ class MemoryLog:
         if isinstance(event, Assigned | Revoked):
             if isinstance(event, Revoked):
                 self.drop(event.partitions)
+                self.times_revoked.update(event.partitions)
             self._moves.append(event)
         else:
             self._events.append(event)

@@ -68,13 +68,12 @@ class RemoteLog:
         return records
 
     def _hand_over(self, records: list[Record]) -> None:
-        """Note records of the log, also expired ones, left out before one of these."""
+        """Note records left out before one of these, also expired ones."""
         at = self._positions.leap(records)
         while at is not None:
             record = records[at]
             due = self._positions.due(record.partition)
-            log = self.log.broker.topic(self.log.name).partitions[record.partition]
-            if left_out := [each.offset for each in log.lived(due, record.offset)]:
+            if left_out := [each.offset for each in self.log.lived(record.partition, due, record.offset)]:
                 self.leaps.append(
                     f"{self._process.name} got offset {record.offset} of {self.log.name}/{record.partition} "
                     f"and not {left_out}"
@@ -96,7 +95,14 @@ class RemoteLog:
         self._process.alive()
         self.log.look(partition)
         self._positions.begin(partition, offset)
-        self._order(lambda: self.log.fetch(partition, offset, leader_epoch))
+        revoked = self.log.times_revoked[partition]
+
+        def fetch() -> None:
+            # Void if a revocation has overtaken it, even where the partition has come back since.
+            if self.log.times_revoked[partition] == revoked:
+                self.log.fetch(partition, offset, leader_epoch)
+
+        self._order(fetch)
 
     def stop_fetching(self, partition: int) -> None:
         """Stop fetching from a partition, and drop records read but not taken."""
@@ -130,11 +136,13 @@ class RemoteLog:
     def adopt(self, partition: int) -> None:
         """Fetch a partition not yet assigned by the group."""
         self._process.alive()
-        self.log.adopt(partition)
+        self.log.hear(partition, is_ours=True)
+        self._order(lambda: self.log.adopt(partition))
 
     def disown(self, partition: int) -> None:
         """Stop fetching an adopted partition."""
         self._process.alive()
+        self.log.hear(partition, is_ours=False)
         self._order(lambda: self.log.disown(partition))
         self.stop_fetching(partition)
 

@@ -97,7 +97,7 @@ def messages_have_causes(world: World, oracle: Oracle) -> Iterator[str]:
         for judged in oracle.judged.values()
         if judged.message is not None
         and type(judged.message) in kinds
-        and (judged.outcome is not Outcome.DEAD or is_of_lost_run(world, judged))
+        and (judged.outcome is not Outcome.DEAD or is_of_what_was_lost(world, judged))
         and not _is_of_client(judged.message)
         and not (world.lives.has_losses and isinstance(judged.message, _ASKED_AGAIN))
     }
@@ -111,9 +111,10 @@ def _is_again(world: World, said: bytes) -> bool:
     return world.lives.has_losses and isinstance(inbox.decode_message(said), _ASKED_AGAIN)
 
 
-def is_of_lost_run(world: World, judged: Judged) -> bool:
-    """Return whether a record was about an unknown run with a lost start."""
-    return judged.code == "unknown_run" and judged.record.key in {record.key for record in world.lives.lost}
+def is_of_what_was_lost(world: World, judged: Judged) -> bool:
+    """Return whether a record was about an unknown run, or message for later, with a lost start."""
+    is_unknown = judged.code in ("unknown_run", "unknown_later")
+    return is_unknown and judged.record.key in {record.key for record in world.lives.lost}
 
 
 def differences(what: str, found: Mapping[Any, Any], wanted: Mapping[Any, Any]) -> Iterator[str]:

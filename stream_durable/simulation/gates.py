@@ -200,8 +200,10 @@ def _applied(keys: KeysChange | None, asked: GateLimits) -> GateLimits:
 
 
 def requests_carry_the_limits_of_all_keys(world: World, oracle: Oracle) -> Iterator[str]:
-    """Once a partition has read of the declaration, its requests to pass say what was changed."""
+    """Once a partition has read of the declaration, its requests to pass include the change."""
     limited = {_turn_asked(each) for each in oracle.limited if each.key.startswith(f"{KEYED}{CHILD_MARK}")}
+    # Not those of a turn that was first asked for before: the first request may be published once more.
+    limited -= {_turn_asked(each) for each in oracle.unlimited}
     for judged in oracle.judged.values() if limited else ():
         message = judged.message
         if isinstance(message, PlaceAsked) and message.keys is None and _turn_asked(message) in limited:

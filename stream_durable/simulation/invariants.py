@@ -37,7 +37,7 @@ from stream_durable.simulation.causes import (
     commands,
     commands_have_causes,
     differences,
-    is_of_lost_run,
+    is_of_what_was_lost,
     lost_commands,
     messages_have_causes,
     passes_inside,
@@ -290,7 +290,7 @@ def _garbage(world: World, oracle: Oracle) -> Iterator[Place]:
     """Return the positions of clients' records without sense, or without sense after the loss of a start."""
     for place, judged in oracle.judged.items():
         is_garbage = (INBOX, judged.record.key, judged.record.value) in world.clients.garbage
-        if is_garbage or is_of_lost_run(world, judged):
+        if is_garbage or is_of_what_was_lost(world, judged):
             yield place
 
 

@@ -176,10 +176,11 @@ class Oracle:
         self.passages: dict[str, list[Passage]] = {}
         #: The same of admissions.
         self.entries: dict[str, list[Entered]] = {}
-        #: When limits of all keys were declared first, and the requests to pass that have to say so.
+        #: When limits of all keys were declared first, the requests to pass that have to say so, and others.
         self._limited_from: int | None = None
         self._is_limited: set[int] = set()
         self.limited: list[PlaceAsked] = []
+        self.unlimited: list[PlaceAsked] = []
         #: What was applied, by run, in order.
         self.applied: dict[str, list[Folded]] = {}
 
@@ -318,8 +319,8 @@ class Oracle:
     def _note_limited(self, effects: Effects, record: Record) -> None:
         if effects.has_new_rules and self._limited_from is not None and record.time >= self._limited_from:
             self._is_limited.add(record.partition)
-        if record.partition in self._is_limited:
-            self.limited += [each for each in effects.messages if isinstance(each, PlaceAsked)]
+        of = self.limited if record.partition in self._is_limited else self.unlimited
+        of += [each for each in effects.messages if isinstance(each, PlaceAsked)]
 
     def _note_entity(self, entity: Entity, message: Message, clock: int, effects: Effects) -> None:
         if isinstance(entity, Run):

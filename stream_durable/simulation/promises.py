@@ -12,11 +12,13 @@ import msgspec
 from stream_durable.core.definition.nodes import BranchNode, EachNode, ParallelNode, undo_of
 from stream_durable.core.effects import Command
 from stream_durable.core.lifecycle import (
+    RUN_CANCELLED,
     RUN_RETRIED,
     STEP_CANCELLED,
     STEP_COMPLETED,
     STEP_FAILED,
     STEP_SKIPPED,
+    RunEvent,
     StepEvent,
 )
 from stream_durable.core.messages import (
@@ -89,14 +91,21 @@ def steps_begin_in_order(world: World, oracle: Oracle) -> Iterator[str]:
     """No step begins before the required ends of its dependencies, or before the decision of its race."""
     for run in oracle.runs():
         stands: dict[str, str] = {}
+        left: dict[str, str] = {}
         for folded in oracle.applied.get(run.id, ()):
-            if isinstance(folded.message, CancelStep):
+            message = folded.message
+            if isinstance(message, CancelStep):
                 # Nothing is said of one that had not begun.
-                stands.setdefault(folded.message.step, STEP_CANCELLED)
+                stands.setdefault(message.step, STEP_CANCELLED)
+            elif isinstance(message, RetryRun) and not message.step:
+                left.clear()
             stands |= {event.step: event.type for event in folded.events if isinstance(event, StepEvent)}
             for command in asked_of(folded):
-                for text in _too_early(run, stands, command.step):
+                for text in _too_early(run, left | stands, command.step):
                     yield f"{run.id}/{command.step} began, and {text}"
+            if any(isinstance(event, RunEvent) and event.type == RUN_CANCELLED for event in folded.events):
+                # Nor of those that a cancelled run had not begun: they stay so until all of it is retried.
+                left = dict.fromkeys(run.graph.names[: run.graph.definition_size], STEP_CANCELLED)
 
 
 def _too_early(run: Run, stands: dict[str, str], step: str) -> Iterator[str]:

@@ -244,7 +244,7 @@ def test_runs_of_a_long_backlog_leave_memory_and_are_loaded_again_before_they_be
 
 def test_a_run_changed_since_is_not_loaded_as_it_was_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """A held run leaves memory with the save of its start, before its cancellation is saved."""
-    monkeypatch.setattr(engine_backlog, "_KEPT_TIMES", 0)
+    monkeypatch.setattr(engine_backlog, "KEPT_TIMES", 0)
     backlog = Backlog(begin_at_once=1)
     world = backlog.world
     commit, fold = RemoteStore.commit, Following.fold
