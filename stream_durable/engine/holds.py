@@ -196,7 +196,9 @@ class Holds:
             is_judged = any(verdict.offset == hold.offset for verdict in verdicts)
             if hold.was_unread or is_judged or self._definitions.graph(hold.fingerprint) is not None:
                 del self._held[number]
-                self._log.fetch(number, hold.offset, partition.leader_epoch)
+                # A full one is fetched as soon as enough is published.
+                if not partition.is_full:
+                    self._log.fetch(number, hold.offset, partition.leader_epoch)
                 _log.info(PARTITION_RELEASED, partition=number, offset=hold.offset)
 
     async def _read_definitions(self) -> str | None:

@@ -19,8 +19,10 @@ from stream_durable.core.errors import TransientError
 from stream_durable.core.format import FORMAT
 from stream_durable.core.messages import SignalRun
 from stream_durable.engine import outbox
+from stream_durable.engine.reconciler import Reconciler
 from stream_durable.memory.definitions import MemoryDefinitions
 from stream_durable.memory.remote import RemoteDefinitions
+from stream_durable.memory.remote_log import RemoteLog
 from stream_durable.simulation.world import World
 from stream_durable.wire import inbox
 
@@ -177,3 +179,29 @@ def test_an_operator_may_bury_the_record_that_a_partition_is_held_at() -> None:
 
     assert [dead.code for dead in world.store.tables.dead.values()] == ["buried"]
     assert world.store.tables.runs[STUCK].status == "waiting"
+
+
+def test_a_released_partition_is_not_fetched_while_too_much_of_it_is_unpublished() -> None:
+    async def story(world: World) -> None:
+        await world.open()
+        start(world, STUCK, waiters)
+        await status_of(world, STUCK, "waiting")
+        await lose_definitions(world, others)
+        signal(world, STUCK)
+        await is_held(world, 0)
+        [program] = [slot.program for slot in world.slots if isinstance(slot.program, Reconciler)]
+        partition, log = program.partitions[0], program._log
+        assert isinstance(log, RemoteLog)
+        partition.is_full = True
+        program._holds.hold_back(partition, True)
+
+        await MemoryDefinitions(world.broker).register(waiters.definition())
+        await none_is_held(world)
+        await log.bounds(0)
+        assert 0 not in log.log.fetching
+
+        partition.is_full = False
+        program._holds.hold_back(partition, False)
+        await status_of(world, STUCK, "completed")
+
+    assert not living(story, reconcilers=1).wrong
