@@ -25,7 +25,8 @@ class Isolation:
         self._seconds = seconds
         #: Suspects without a turn; and whether each begins alone.
         self._waiting: dict[Job, tuple[asyncio.Future[None], bool]] = {}
-        self._inside: set[Job] = set()
+        #: Those inside, with what ends their turns, once they have begun.
+        self._inside: dict[Job, asyncio.TimerHandle | None] = {}
         #: The suspect inside that keeps everything else of the worker from beginning.
         self._alone: Job | None = None
         self._left = asyncio.Event()
@@ -60,7 +61,7 @@ class Isolation:
                     await self._moved.wait()
         if job not in self._inside:
             return False
-        loop.call_later(max(self._seconds, patience), self.leave, job)
+        self._inside[job] = loop.call_later(max(self._seconds, patience), self.leave, job)
         return True
 
     def leave(self, job: Job) -> None:
@@ -71,7 +72,9 @@ class Isolation:
             turn, _ = self._waiting.pop(job)
             if not turn.done():
                 turn.set_result(None)
-        self._inside.discard(job)
+        if (ends := self._inside.pop(job, None)) is not None:
+            # The same job may enter again, for its next pass.
+            ends.cancel()
         if self._alone is job:
             self._alone = None
             self._left.set()
@@ -89,7 +92,7 @@ class Isolation:
             if self._alone is not None or len(self._inside) >= (1 if alone else _AT_ONCE):
                 return
             del self._waiting[job]
-            self._inside.add(job)
+            self._inside[job] = None
             if alone:
                 self._alone = job
                 self._left.clear()

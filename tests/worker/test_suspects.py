@@ -17,6 +17,7 @@ from stream_durable.core.effects import Command
 from stream_durable.core.messages import AttemptCompleted, AttemptHeartbeat, AttemptMessage, AttemptStarted
 from stream_durable.settings import WorkerSettings
 from stream_durable.telemetry import ROOT
+from stream_durable.worker.isolation import Isolation
 from stream_durable.worker.job import Job
 from stream_durable.worker.leases import Leases
 from stream_durable.worker.offsets import DoneOffsets
@@ -242,3 +243,14 @@ def _is_true(calls: list[tuple[str, int]]):  # type: ignore[no-untyped-def]
         return bool(calls)
 
     return look
+
+
+async def test_the_end_of_an_earlier_pass_takes_no_turn_from_the_next_one() -> None:
+    isolation = Isolation({}, 0.05)
+    one, alone = _job(0), _job(1)
+    assert await isolation.enter(one, alone=False, patience=0.0)
+    isolation.leave(one)
+    assert await isolation.enter(alone, alone=True, patience=0.0)
+
+    # The turn of the other one ends after that of the first pass would have.
+    assert await isolation.enter(one, alone=False, patience=0.0)
