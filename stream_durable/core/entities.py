@@ -96,6 +96,8 @@ class EntityKind:
     write: Callable[[Any, Rows], None] = lambda entity, rows: None
     #: Return the entity of an id, in a partition, from its rows; None without rows.
     thaw: Callable[[str, int, Parts, Graphs], Entity | None] = lambda key, partition, parts, graphs: None
+    #: Return whether it is left to the store once it is saved, since nothing comes for it soon; None: never.
+    rests: Callable[[Any], bool] | None = None
 
 
 def _kind(kind: Kind) -> EntityKind:
@@ -150,6 +152,7 @@ def _kind(kind: Kind) -> EntityKind:
                 tables=schedule_rows.TABLES,
                 write=schedule_rows.write,
                 thaw=schedule_rows.thaw,
+                rests=lambda schedule: schedule.is_resting,
             )
         case "admission":
             return EntityKind(
@@ -172,6 +175,8 @@ def _kind(kind: Kind) -> EntityKind:
 
 ENTITIES: Mapping[Kind, EntityKind] = {kind: _kind(kind) for kind in KINDS}
 TABLES: tuple[Table, ...] = tuple(table for kind in ENTITIES.values() for table in kind.tables)
+#: By kind, whether an entity is left to the store once it is saved; the others stay in memory.
+RESTS = {kind: entity.rests for kind, entity in ENTITIES.items() if entity.rests is not None}
 #: Rows of every batch, of few, and of those with questions, messages for later, schedules, lost events,
 #: keys that take turns, attributes, admissions or signal waits inside steps, as the statement has them.
 USUAL_ROWS = (run_rows.RunRow, run_rows.RunChange, run_rows.StepRow)

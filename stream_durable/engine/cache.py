@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
-from stream_durable.core.entities import Entity
+from stream_durable.core.entities import RESTS, Entity
 from stream_durable.core.messages import KINDS, Kind
 
 
@@ -54,9 +54,9 @@ class Cache:
         self._awaited.clear()
 
     def carry_over(self, touched: Mapping[tuple[Kind, str], Entity]) -> None:
-        """Keep the entities touched by a stored batch, except finished ones."""
+        """Keep the entities touched by a stored batch, except finished and resting ones."""
         for (kind, key), entity in touched.items():
-            if entity.is_over:
+            if entity.is_over or ((rests := RESTS.get(kind)) is not None and rests(entity)):
                 self.forget(kind, key)
             else:
                 self.keep(kind, entity)

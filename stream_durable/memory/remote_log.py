@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 
 from stream_durable.memory.broker import Broker
@@ -25,6 +25,8 @@ class RemoteLog:
             client=process.name,
         )  # fmt: skip
 
+        #: How often the reader has heard of each partition that it is taken away.
+        self._times_revoked: Counter[int] = Counter()
         #: What the reader was promised, and records that it got with others left out before them.
         self._positions = Positions()
         self.leaps: list[str] = []
@@ -45,7 +47,7 @@ class RemoteLog:
         if isinstance(event, list):
             self._hand_over(event)
         elif isinstance(event, Revoked):
-            self._positions.forget(event.partitions)
+            self._hear_revoked(event)
         elif isinstance(event, LogLost):
             self._positions.forget([event.partition])
         await self._process.crash_point("log.next")
@@ -86,20 +88,24 @@ class RemoteLog:
         self._process.alive()
         event = await self.log.moved()
         if isinstance(event, Revoked):
-            self._positions.forget(event.partitions)
+            self._hear_revoked(event)
         await self._process.crash_point("log.next")
         return event
+
+    def _hear_revoked(self, event: Revoked) -> None:
+        self._positions.forget(event.partitions)
+        self._times_revoked.update(event.partitions)
 
     def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
         """Begin to fetch a partition."""
         self._process.alive()
         self.log.look(partition)
         self._positions.begin(partition, offset)
-        revoked = self.log.times_revoked[partition]
+        heard = self._times_revoked[partition]
 
         def fetch() -> None:
-            # Void if a revocation has overtaken it, even where the partition has come back since.
-            if self.log.times_revoked[partition] == revoked:
+            # Void after a revocation that the reader had not heard of, even if the partition has come back.
+            if self.log.times_revoked[partition] == heard:
                 self.log.fetch(partition, offset, leader_epoch)
 
         self._order(fetch)

@@ -43,13 +43,14 @@ def reactions_get_all_events_in_order(world: World, oracle: Oracle) -> Iterator[
     before: dict[tuple[str, str, int, str], int] = {}
     given: dict[tuple[str, str, int, str], dict[int, str]] = {}
     for _, judged in sorted(oracle.judged.items(), key=lambda entry: entry[0]):
-        message = judged.message
-        if isinstance(message, EventPublished) and judged.outcome is Outcome.APPLIED:
+        message, is_applied = judged.message, judged.outcome is Outcome.APPLIED
+        if isinstance(message, EventPublished) and is_applied:
             came.setdefault(message.key, []).append(message.id)
         elif isinstance(message, ReadOpened):
             place = (message.run, message.reaction, message.ordinal, message.key)
             before.setdefault(place, len(came.get(message.key, ())))
-        elif isinstance(message, EventGiven):
+        elif isinstance(message, EventGiven) and is_applied:
+            # A run takes none for a registration that is over and was repeated late.
             place = (message.key, message.reaction, message.ordinal, message.channel)
             had = given.setdefault(place, {}).setdefault(message.number, message.id)
             if had != message.id:

@@ -14,6 +14,7 @@ from stream_durable.core.admission import fold as admission_fold
 from stream_durable.core.admission import state as admission_state
 from stream_durable.core.gate import fold as gate_fold
 from stream_durable.core.run import portions
+from stream_durable.core.schedule import state as schedule_state
 from stream_durable.engine import backlog as engine_backlog
 from stream_durable.memory.store import MemoryStore
 from stream_durable.memory.weather import Faults
@@ -114,6 +115,8 @@ def simulate(
     with (
         _set(portions, "LOAD_MAX", load),
         _set(offsets, "WINDOW_MAX", window),
+        # In some worlds schedules leave memory whenever no run of theirs is under way.
+        _set(schedule_state, "NEAR_MS", Random(f"near {seed}").choice((0, 60_000))),  # noqa: S311 - the same
         # In some worlds each backlog is a long one, whose runs leave memory.
         _set(engine_backlog, "KEPT_TIMES", Random(f"kept {seed}").choice((0, 40))),  # noqa: S311 - the same
         _set(gate_fold, "LEASE_MS", leases),

@@ -30,6 +30,8 @@ OPEN_MAX: Final = 10_000
 QUEUED_MAX: Final = 1_000
 #: How many moments of back-fills may wait.
 BACKFILL_MAX: Final = 10_000
+#: A schedule whose next moment is farther away is not kept in memory.
+NEAR_MS: Final = 60_000
 #: Ids of orders that are remembered, so that a repeat does nothing.
 SEEN_MAX: Final = 50
 
@@ -142,6 +144,13 @@ class Schedule:
     def is_over(self) -> bool:
         """Whether nothing is left to remember."""
         return not self.created and self.roll is None
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether no run is under way or waits, and no moment is near."""
+        times = [due for due in (self.timer, self.pace_due) if due is not None]
+        is_near = bool(times) and min(times) - self.updated <= NEAR_MS
+        return not is_near and not any(firing.is_open for firing in self.firings.values())
 
     @property
     def due(self) -> int | None:
