@@ -48,7 +48,7 @@ class Folder:
         """Return the entities concerned but not in memory."""
         return batch.missing(reads, self._cache, self._refusals.known)
 
-    async def load(self, keys: Keys, bytes_max: int = NO_LOAD_MAX) -> tuple[dict[str, str], Loads]:
+    async def load(self, keys: Keys, bytes_max: int) -> tuple[dict[str, str], Loads]:
         """Load entities in growing portions, until they weigh more than `bytes_max`.
 
         Returns runs with an unknown definition, by fingerprint, and what is left to load. The first of the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from stream_durable.core.entities import ENTITIES
 from stream_durable.core.messages import Kind
@@ -12,6 +12,8 @@ from stream_durable.engine.batch import Read
 from stream_durable.engine.cache import Cache
 from stream_durable.ports import Definitions, Keys, Store
 
+#: A batch loads at once what fills this part of the cache, and little more.
+LOAD_SHARE: Final = 4
 #: How many entities the first portion has; each further one has twice as many.
 _FIRST_COUNT = 128
 

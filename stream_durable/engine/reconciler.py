@@ -27,7 +27,7 @@ from stream_durable.engine.folding import Folder
 from stream_durable.engine.following import AHEAD_MAX, Follower, Following
 from stream_durable.engine.holds import Holds
 from stream_durable.engine.isolation import Isolation, Refusals
-from stream_durable.engine.loading import Loads
+from stream_durable.engine.loading import LOAD_SHARE, Loads
 from stream_durable.engine.log_clock import LogClock
 from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.engine.presence import Presence
@@ -382,7 +382,7 @@ class Reconciler:
     async def _load(self, keys: Keys) -> tuple[dict[str, str], Loads] | StatementError:
         """Load entities, or return the reason for a refused query, without blame on any record."""
         try:
-            return await self._folder.load(keys, self._settings.cache_bytes_max // 4)
+            return await self._folder.load(keys, self._cache.bytes_max // LOAD_SHARE)
         except TransientError as error:
             await self._isolation.absolve()
             if not isinstance(error, StatementError):

@@ -36,6 +36,7 @@ from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
 from stream_durable.engine.folding import Folder, standing
 from stream_durable.engine.isolation import Refusals
+from stream_durable.engine.loading import LOAD_SHARE, Loads
 from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.ports import (
     Definitions,
@@ -273,23 +274,24 @@ class _Lane:
         return records[1:]
 
     async def _apply(self, partition: Partition, records: list[Record]) -> None:
-        """Load, fold and save one batch."""
-        if not records:
-            return
-        reads, foldings = self._folder.read(records), None
-        try:
-            while foldings is None:
-                await self._prepare(reads)
-                foldings = self._folder.fold(reads, {partition.id: partition})
-            [folding] = foldings
-            share = batch.state_of(folding)
-            await self._save(share)
-        except StatementError as error:
-            await self._apply_less(partition, records, error)
-            return
-        partition.moved(share)
-        self._keep(folding)
-        self._tally.add(share, len(records))
+        """Load, fold and save one batch, in portions if its entities are large."""
+        while records:
+            reads, foldings, count = self._folder.read(records), None, len(records)
+            try:
+                while not foldings:
+                    left = await self._prepare(reads)
+                    count = left.before(reads) if left else len(reads)
+                    foldings = self._folder.fold(reads[:count], {partition.id: partition})
+                [folding] = foldings
+                share = batch.state_of(folding)
+                await self._save(share)
+            except StatementError as error:
+                await self._apply_less(partition, records[:count], error)
+            else:
+                partition.moved(share)
+                self._keep(folding)
+                self._tally.add(share, count)
+            records = records[count:]
 
     async def _apply_less(self, partition: Partition, records: list[Record], error: StatementError) -> None:
         """Apply half of a batch refused by the database, then the rest; stop at a single refused record."""
@@ -304,30 +306,32 @@ class _Lane:
         await self._apply(partition, records[:middle])
         await self._apply(partition, records[middle:])
 
-    async def _prepare(self, reads: list[batch.Read]) -> None:
-        """Load missing entities of the batch."""
+    async def _prepare(self, reads: list[batch.Read]) -> Loads:
+        """Load missing entities of the batch, within the bound of memory; return the rest."""
         definitions = self._world.definitions
         for read in batch.unclear(reads, definitions.graph, self._refusals.known):
             if isinstance(read.message, StartRun):
                 self._check_format(read.message.key, read.message.fingerprint)
             elif (found := batch.format_of(read)) > FORMAT:
                 self._check_record(read.record, found)
-        if keys := self._folder.missing(reads):
-            refused = await retry_transient(lambda: self._load(keys), "load entities")
-            if refused is not None:
-                raise refused
+        if not (keys := self._folder.missing(reads)):
+            return Loads({})
+        loaded = await retry_transient(lambda: self._load(keys), "load entities")
+        if isinstance(loaded, StatementError):
+            raise loaded
+        return loaded
 
-    async def _load(self, keys: Keys) -> StatementError | None:
-        """Load entities, or return the reason for a refused query."""
+    async def _load(self, keys: Keys) -> Loads | StatementError:
+        """Load entities and return the rest, or the reason for a refused query."""
         definitions = self._world.definitions
         try:
-            lacking, _ = await self._folder.load(keys)
+            lacking, left = await self._folder.load(keys, self._cache.bytes_max // LOAD_SHARE)
         except StatementError as error:
             return error
         for run, lacked in lacking.items():
             self._check_format(run, lacked)
             raise TransientError(f"run {run!r}: {definitions.lacking(lacked)}")
-        return None
+        return left
 
     def _check_record(self, record: Record, found: int) -> None:
         if not self._refusals.refuse_made_up(record, found):

@@ -13,9 +13,11 @@ from stream_durable.core.errors import BrokenError, NewerFormatError, RejectedEr
 from stream_durable.core.format import FORMAT, FORMATS_AHEAD_MAX
 from stream_durable.core.ids import partition_of
 from stream_durable.core.messages import AttemptCompleted
-from stream_durable.engine import outbox
+from stream_durable.engine import loading, outbox
+from stream_durable.engine.folding import Folder
+from stream_durable.engine.loading import Loads
 from stream_durable.engine.outbox import format_record
-from stream_durable.ports import PartitionState, Record
+from stream_durable.ports import Keys, PartitionState, Record
 from stream_durable.postgres.snapshot import TABLES, snapshot
 from stream_durable.replay import rebuild as rebuilding
 from stream_durable.replay.rebuild import Progress, rebuild
@@ -39,7 +41,7 @@ async def standing(dsn: str, name: str) -> list[PartitionState]:
 
 @pytest.mark.parametrize("batch", [1, 7])
 async def test_it_is_the_same_state_however_the_log_is_cut(database: str, batch: int) -> None:
-    log = a_story(padding=60_000)
+    log = a_story(padding=200_000)
     live = await world(schema(database, "live"), log)
     await rebuild(live)
     log.batch = batch
@@ -48,6 +50,32 @@ async def test_it_is_the_same_state_however_the_log_is_cut(database: str, batch:
     again = await world(schema(database, "again"), log, cache_bytes_max=1024 * 1024)
     found = await verify(again, live.look)
 
+    assert found.is_equal
+    assert found.records == sum(map(len, log.records.values()))
+
+
+async def test_a_batch_with_large_entities_is_folded_in_portions(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = a_story(padding=200_000)
+    live = await world(schema(database, "live"), log)
+    await rebuild(live)
+    log.batch = 7
+    left: list[int] = []
+    load = Folder.load
+
+    async def noted(self: Folder, keys: Keys, bytes_max: int) -> tuple[dict[str, str], Loads]:
+        found = await load(self, keys, bytes_max)
+        left.append(len(found[1]))
+        return found
+
+    monkeypatch.setattr(Folder, "load", noted)
+    monkeypatch.setattr(loading, "_FIRST_COUNT", 1)
+    monkeypatch.setattr(rebuilding, "LOAD_SHARE", 1_000)
+    again = await world(schema(database, "again"), log, cache_bytes_max=1024 * 1024)
+    found = await verify(again, live.look)
+
+    assert any(left)
     assert found.is_equal
     assert found.records == sum(map(len, log.records.values()))
 
