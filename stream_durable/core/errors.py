@@ -51,6 +51,16 @@ class StatementError(TransientError):
         self.is_data = is_data
 
 
+class ReplacedError(TransientError):
+    """Another process owns these partitions: rows read from there belong to another state."""
+
+    code = "replaced"
+
+    def __init__(self, partitions: list[int]) -> None:
+        super().__init__(f"partitions {partitions} have another owner")
+        self.partitions = partitions
+
+
 class BrokenError(StreamDurableError):
     """We are wrong: an invariant does not hold. Stop the part concerned and tell a person."""
 

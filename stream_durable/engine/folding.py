@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from stream_durable.core.errors import TransientError
 from stream_durable.engine import batch
@@ -11,9 +11,10 @@ from stream_durable.engine.cache import Cache
 from stream_durable.engine.isolation import Refusals
 from stream_durable.engine.loading import Loads, load_entities
 from stream_durable.engine.partition import Partition
-from stream_durable.ports import Cursor, Definitions, Keys, Record, Share, Store
+from stream_durable.ports import Cursor, Definitions, Keys, Owned, Record, Share, Store
 
 NO_LOAD_MAX = 1 << 62
+NO_PARTITIONS: Final[Mapping[int, Partition]] = {}
 #: Runs loaded before they are needed may weigh about so much.
 _RECALLED_BYTES_MAX = 8_000_000
 
@@ -29,16 +30,25 @@ class Folder:
         refusals: Refusals,
         partition_count: int,
         load_max: int = NO_LOAD_MAX,
+        partitions: Mapping[int, Partition] = NO_PARTITIONS,
     ) -> None:
-        """Fold into `cache`, stopping when a batch's loaded entities weigh more than `load_max`."""
+        """Fold into `cache`, stopping when a batch's loaded entities weigh more than `load_max`.
+
+        Nothing is loaded while one of these partitions has another owner.
+        """
         self._store = store
         self._definitions = definitions
         self._cache = cache
         self._refusals = refusals
         self._partition_count = partition_count
         self._load_max = load_max
+        self._partitions = partitions
         #: Whether entities were loaded since this was last set to False: their rows may have been set back.
         self.has_loaded = False
+
+    @property
+    def _owned(self) -> Owned:
+        return {partition.id: partition.token for partition in self._partitions.values()}
 
     def read(self, records: Iterable[Record]) -> list[batch.Read]:
         """Decode records; what cannot be read, or is known to be refused, becomes the reason why."""
@@ -52,7 +62,7 @@ class Folder:
         """Load entities in growing portions, until they weigh more than `bytes_max`.
 
         Returns runs with an unknown definition, by fingerprint, and what is left to load. The first of the
-        keys is never left.
+        keys is never left. Raises `ReplacedError`.
         """
         lacking: dict[str, str] = {}
         left = Loads(keys)
@@ -60,7 +70,7 @@ class Folder:
         while left and self._cache.bytes - weight <= bytes_max:
             portion = left.take()
             lacking |= await load_entities(
-                self._store, self._definitions, self._cache, portion, self._partition_count
+                self._store, self._definitions, self._cache, portion, self._partition_count, self._owned
             )
             self.has_loaded |= any(
                 not self._cache.of(kind).keys().isdisjoint(of_kind) for kind, of_kind in portion.items()
@@ -75,7 +85,7 @@ class Folder:
         try:
             while left and loaded.bytes < _RECALLED_BYTES_MAX:
                 await load_entities(
-                    self._store, self._definitions, loaded, left.take(), self._partition_count
+                    self._store, self._definitions, loaded, left.take(), self._partition_count, self._owned
                 )
         except TransientError:
             return

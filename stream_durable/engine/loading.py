@@ -10,7 +10,7 @@ from stream_durable.core.messages import Kind
 from stream_durable.core.run.rows import UnknownDefinition
 from stream_durable.engine.batch import Read
 from stream_durable.engine.cache import Cache
-from stream_durable.ports import Definitions, Keys, Store
+from stream_durable.ports import NOTHING_OWNED, Definitions, Keys, Owned, Store
 
 #: A batch loads at once what fills this part of the cache, and little more.
 LOAD_SHARE: Final = 4
@@ -53,12 +53,13 @@ async def load_entities(
     cache: Cache,
     keys: Keys,
     partition_count: int,
+    owned: Owned = NOTHING_OWNED,
 ) -> dict[str, str]:
     """Load entities into the cache; nonexistent entities are left out.
 
     Returns the runs with an unknown definition, by fingerprint; these are left out too.
     """
-    loaded = await store.load(keys)
+    loaded = await store.load(keys, owned)
     lacking: dict[str, str] = {}
     for kind, wanted in keys.items():
         entry = ENTITIES[kind]

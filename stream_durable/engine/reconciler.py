@@ -6,8 +6,6 @@ owner, however late, writes nothing.
 
 The path of a record: `run` takes arrived records; `_apply` decodes them, loads missing entities and folds
 (`batch.py`); `_commit` saves with one statement for all partitions; `publishing.py` publishes afterwards.
-
-A batch is never waited for: under load batches grow by themselves.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import assert_never
 
-from stream_durable.core.errors import RejectedError, StatementError, TransientError
+from stream_durable.core.errors import RejectedError, ReplacedError, StatementError, TransientError
 from stream_durable.core.format import FORMAT
 from stream_durable.core.run.portions import STEP_LOAD
 from stream_durable.engine import batch
@@ -106,7 +104,9 @@ class Reconciler:
         self._writing = asyncio.Lock()
         # What the steps that one batch begins may weigh, beside what they weigh for being steps.
         load_max = settings.batch_bytes_max + STEP_LOAD * settings.batch_records_max
-        self._folder = Folder(store, definitions, self._cache, self._refusals, partition_count, load_max)
+        self._folder = Folder(
+            store, definitions, self._cache, self._refusals, partition_count, load_max, self._partitions
+        )
         self._backlog = Backlog(
             store, self._publishing, self._partitions, self._clock, metrics, self._writing,
             settings.begin_at_once, self._folder.recall,
@@ -230,10 +230,7 @@ class Reconciler:
         self._metrics.partitions_owned.set(len(self._partitions))
 
     def _take_again(self, partition: int, lost: str | None = None) -> None:
-        """Take over a partition once more, requesting outstanding work again.
-
-        `lost` says why its log is not the one that was read: how to go on is found out first.
-        """
+        """Take over a partition once more; `lost` is the reason for another log, if there is one."""
         if partition in self._leaving:
             return
         self._log.stop_fetching(partition)
@@ -385,6 +382,9 @@ class Reconciler:
             return await self._folder.load(keys, self._cache.bytes_max // LOAD_SHARE)
         except TransientError as error:
             await self._isolation.absolve()
+            if isinstance(error, ReplacedError):
+                # Were the database set back now, our commits might pass on top of what the other one saved.
+                self._fenced(error.partitions)
             if not isinstance(error, StatementError):
                 raise
             _log.warning(DEPENDENCY_FAILED, reason=str(error), doing="load entities")

@@ -24,11 +24,13 @@ from stream_durable.memory.process import Process, immediately
 from stream_durable.memory.store import MemoryStore
 from stream_durable.memory.verdicts import MemoryVerdicts
 from stream_durable.ports import (
+    NOTHING_OWNED,
     Attendance,
     Claim,
     Cursor,
     Keys,
     Loaded,
+    Owned,
     RunPosition,
     Share,
     TimerPosition,
@@ -149,9 +151,9 @@ class RemoteStore:
         found: dict[int, Cursor] = await self._ask("cursors", lambda: self._store.cursors(partitions))
         return found
 
-    async def load(self, keys: Keys) -> Loaded:
+    async def load(self, keys: Keys, owned: Owned = NOTHING_OWNED) -> Loaded:
         """Read entities."""
-        loaded: Loaded = await self._ask("load", lambda: self._store.load(keys))
+        loaded: Loaded = await self._ask("load", lambda: self._store.load(keys, owned))
         return loaded
 
     async def backlog_row(self, partition: int, from_offset: int) -> bytes | None:

@@ -17,14 +17,17 @@ from stream_durable.core.run.rows import RunChange, RunRow
 from stream_durable.core.tables import Table
 from stream_durable.memory.tables import EvidenceRow, PartitionRow, Tables
 from stream_durable.ports import (
+    NOTHING_OWNED,
     Attendance,
     Claim,
     Cursor,
     Keys,
     Loaded,
+    Owned,
     RunPosition,
     Share,
     TimerPosition,
+    check_owned,
 )
 
 
@@ -168,7 +171,7 @@ class MemoryStore:
         found = self.tables.backlog.get((partition, from_offset))
         return None if found is None else found[1]
 
-    async def load(self, keys: Keys) -> Loaded:
+    async def load(self, keys: Keys, owned: Owned = NOTHING_OWNED) -> Loaded:
         """Read entities; steps only of existing runs."""
         found: dict[type[Any], list[tuple[Any, ...]]] = {}
         for kind, asked in keys.items():
@@ -176,6 +179,8 @@ class MemoryStore:
             for table in ENTITIES[kind].tables:
                 held = self.tables.rows[table.row].values() if table.is_loaded else ()
                 found[table.row] = [_as_loaded(row) for row in held if row[0] in wanted]
+        if owned and any(found.values()):
+            check_owned(owned, {number: row.token for number, row in self.tables.partitions.items()})
         return found
 
     async def timers(

@@ -44,15 +44,18 @@ from stream_durable.ports.run_lists import (
 )
 from stream_durable.ports.state import Digest, RowMark, State
 from stream_durable.ports.store import (
+    NOTHING_OWNED,
     Attendance,
     Claim,
     Cursor,
     Keys,
     Loaded,
+    Owned,
     Share,
     Store,
     TimerPosition,
     TimerRow,
+    check_owned,
 )
 from stream_durable.ports.stored import (
     StoredEvent,
@@ -114,8 +117,10 @@ __all__ = [
     "LogReader",
     "LoggedEvent",
     "NEWEST",
+    "NOTHING_OWNED",
     "OperatorViews",
     "Outgoing",
+    "Owned",
     "PartitionState",
     "PartitionSummary",
     "PlacingPublisher",
@@ -160,4 +165,5 @@ __all__ = [
     "Views",
     "WorkflowFigures",
     "without",
+    "check_owned",
 ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
+from stream_durable.core.errors import ReplacedError
 from stream_durable.core.format import FORMAT
 from stream_durable.core.messages import Kind
 from stream_durable.core.tables import Rows
@@ -105,6 +106,18 @@ class Attendance(NamedTuple):
 
 #: Ids of entities, by kind.
 Keys = Mapping[Kind, Sequence[str]]
+#: The tokens of owned partitions.
+Owned = Mapping[int, UUID]
+#: Of who takes rows as they are.
+NOTHING_OWNED: Final[Owned] = {}
+
+
+def check_owned(owned: Owned, tokens: Mapping[int, UUID | None]) -> None:
+    """Raise `ReplacedError` for owned partitions whose rows have other tokens."""
+    if replaced := [partition for partition, token in owned.items() if tokens.get(partition) != token]:
+        raise ReplacedError(replaced)
+
+
 #: Rows of the requested entities, by class of row; each begins with the entity's id, without the partition.
 #: Missing entities are left out.
 Loaded = Mapping[type[Any], Sequence[Sequence[Any]]]
@@ -169,8 +182,11 @@ class Store(Protocol):
     async def backlog_row(self, partition: int, from_offset: int) -> bytes | None:
         """Return held commands in their stored form; None: they are gone."""
 
-    async def load(self, keys: Keys) -> Loaded:
-        """Read entities; signals only for runs with signals."""
+    async def load(self, keys: Keys, owned: Owned = NOTHING_OWNED) -> Loaded:
+        """Read entities; signals only for runs with signals.
+
+        Raises `ReplacedError` if rows were found and a partition in `owned` has another token after that.
+        """
 
     async def timers(
         self, partition: int, after: TimerPosition, until: int, limit: int

@@ -19,7 +19,19 @@ from stream_durable.core.format import FORMAT
 from stream_durable.core.run.rows import RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow
 from stream_durable.core.tables import Table
-from stream_durable.ports import Attendance, Claim, Cursor, Keys, Loaded, RunPosition, Share, TimerPosition
+from stream_durable.ports import (
+    NOTHING_OWNED,
+    Attendance,
+    Claim,
+    Cursor,
+    Keys,
+    Loaded,
+    Owned,
+    RunPosition,
+    Share,
+    TimerPosition,
+    check_owned,
+)
 from stream_durable.postgres.connection import Lane
 from stream_durable.postgres.queries import queries, usual, without_rare
 from stream_durable.settings import PostgresSettings
@@ -166,14 +178,18 @@ class PostgresStore:
             body: bytes | None = await connection.fetchval(queries()["backlog_row"], partition, from_offset)
             return body
 
-    async def load(self, keys: Keys) -> Loaded:
-        """Read entities: a query for each table, for runs only tables with rows."""
+    async def load(self, keys: Keys, owned: Owned = NOTHING_OWNED) -> Loaded:
+        """Read entities: a query for each table, for runs only tables with rows; for found rows one more."""
+        # The tokens are read last and by the same connection, which no restored database outlives.
         found: dict[type[Any], Sequence[Any]] = {}
         async with self._batches.use() as connection:
             for kind, wanted in keys.items():
                 for table in ENTITIES[kind].tables:
                     if table.is_loaded and (asked := _asked(table, wanted, found)):
                         found[table.row] = await connection.fetch(queries()[f"{table.name}_load"], asked)
+            if owned and any(found.values()):
+                rows = await connection.fetch(queries()["partition_cursors"], list(owned))
+                check_owned(owned, {row[0]: row[1] for row in rows})
         return found
 
     async def timers(

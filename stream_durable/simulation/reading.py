@@ -42,6 +42,7 @@ def reactions_get_all_events_in_order(world: World, oracle: Oracle) -> Iterator[
     came: dict[str, list[str]] = {}
     before: dict[tuple[str, str, int, str], int] = {}
     given: dict[tuple[str, str, int, str], dict[int, str]] = {}
+    taken: dict[tuple[str, str, int, str], set[int]] = {}
     for _, judged in sorted(oracle.judged.items(), key=lambda entry: entry[0]):
         message, is_applied = judged.message, judged.outcome is Outcome.APPLIED
         if isinstance(message, EventPublished) and is_applied:
@@ -49,16 +50,20 @@ def reactions_get_all_events_in_order(world: World, oracle: Oracle) -> Iterator[
         elif isinstance(message, ReadOpened):
             place = (message.run, message.reaction, message.ordinal, message.key)
             before.setdefault(place, len(came.get(message.key, ())))
-        elif isinstance(message, EventGiven) and is_applied:
-            # A run takes none for a registration that is over and was repeated late.
+        elif isinstance(message, EventGiven):
             place = (message.key, message.reaction, message.ordinal, message.channel)
+            if is_applied:
+                taken.setdefault(place, set()).add(message.number)
             had = given.setdefault(place, {}).setdefault(message.number, message.id)
             if had != message.id:
                 yield f"{place} was given {message.id!r} as number {message.number}, and {had!r} before"
     for place, by_number in given.items():
         ids = [by_number[number] for number in sorted(by_number)]
         every, first = came.get(place[-1], []), before.get(place, 0)
-        if not world.lives.has_losses and not _is_fair(ids, every[:first], every[first:]):
+        # For a registration that is over and was repeated late, events are given, and not taken by the run.
+        ours = [by_number[number] for number in sorted(taken.get(place, ()))]
+        is_fair = any(_is_fair(each, every[:first], every[first:]) for each in (ids, ours))
+        if not world.lives.has_losses and not is_fair:
             yield f"{place} was given {ids}, where {every[:first]} had come, and then {every[first:]}"
 
 

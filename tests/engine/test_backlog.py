@@ -19,7 +19,7 @@ from stream_durable.engine.reconciler import Reconciler
 from stream_durable.memory.deployment import Deployment
 from stream_durable.memory.remote import RemoteStore
 from stream_durable.memory.weather import Faults
-from stream_durable.ports import Keys, Loaded, Record, Share
+from stream_durable.ports import Keys, Loaded, Owned, Record, Share
 from stream_durable.settings import EngineSettings, WorkerSettings
 from stream_durable.wire.inbox import encode
 from stream_durable.wire.topics import COMMANDS, INBOX
@@ -215,9 +215,9 @@ def test_runs_of_a_long_backlog_leave_memory_and_are_loaded_again_before_they_be
     seen: list[int] = []
     loads: list[int] = []
 
-    async def counted(store: RemoteStore, keys: Keys) -> Loaded:
+    async def counted(store: RemoteStore, keys: Keys, owned: Owned) -> Loaded:
         loads.append(len(keys.get("run", ())))
-        return await load(store, keys)
+        return await load(store, keys, owned)
 
     async def are_there() -> bool:
         return len(tables.runs) == RUNS

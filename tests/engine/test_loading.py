@@ -15,7 +15,7 @@ from stream_durable.engine.folding import Folder
 from stream_durable.engine.isolation import Refusals
 from stream_durable.engine.loading import Loads, load_entities
 from stream_durable.engine.reconciler import Reconciler
-from stream_durable.ports import Definitions, Keys, Loaded, Record, Store
+from stream_durable.ports import Definitions, Keys, Loaded, Owned, Record, Store
 from stream_durable.settings import EngineSettings
 from stream_durable.simulation.world import World
 from stream_durable.wire import inbox
@@ -38,7 +38,7 @@ class Kept:
     def __init__(self, loaded: Loaded) -> None:
         self.loaded = loaded
 
-    async def load(self, keys: Keys) -> Loaded:
+    async def load(self, keys: Keys, owned: Owned) -> Loaded:
         return self.loaded
 
 
@@ -78,7 +78,7 @@ class Large(Kept):
     def __init__(self) -> None:
         self.asked: list[int] = []
 
-    async def load(self, keys: Keys) -> Loaded:
+    async def load(self, keys: Keys, owned: Owned) -> Loaded:
         self.asked.append(len(keys["channel"]))
         data = b"1" * LARGE
         return {EventRow: [(key, "e", data, 10, *[None] * 7, False, None) for key in keys["channel"]]}

@@ -13,7 +13,7 @@ from stream_durable.core.run.rows import RunRow
 from stream_durable.engine.batch import Read
 from stream_durable.engine.reconciler import Reconciler
 from stream_durable.memory.remote import RemoteStore
-from stream_durable.ports import Keys, Loaded, Share
+from stream_durable.ports import Keys, Loaded, Owned, Share
 from stream_durable.simulation.world import World
 
 #: More than it takes for a partition's records to be folded alone, and for one of them to be set aside.
@@ -69,10 +69,10 @@ def test_restarts_while_the_database_refuses_everybody_bury_nothing(
 def test_an_entity_that_cannot_be_read_holds_its_own_partition_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     load, is_mended = RemoteStore.load, False
 
-    async def damaged(self: RemoteStore, keys: Keys) -> Loaded:
+    async def damaged(self: RemoteStore, keys: Keys, owned: Owned) -> Loaded:
         if RUN in keys.get("run", ()) and not is_mended:
             raise StatementError("missing chunk number 0", is_data=True)
-        return await load(self, keys)
+        return await load(self, keys, owned)
 
     async def story(world: World) -> None:
         nonlocal is_mended

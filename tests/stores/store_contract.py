@@ -6,10 +6,10 @@ import pytest
 from waiting import eventually
 
 from stream_durable.core.channel.rows import EventRow, WaitRow
-from stream_durable.core.errors import BrokenError, StatementError
+from stream_durable.core.errors import BrokenError, ReplacedError, StatementError
 from stream_durable.core.gate.rows import GateRow, PlaceRow
 from stream_durable.core.run.rows import RunChange, RunRow, StepRow
-from stream_durable.ports import Claim, DeadRow, RunPosition, Share, Store, TimerRow
+from stream_durable.ports import Claim, DeadRow, Keys, RunPosition, Share, Store, TimerRow
 
 START = (-1, "channel", "", "")
 
@@ -105,6 +105,21 @@ async def test_a_claim_fences_whoever_was_the_owner(store: Store) -> None:
 
     assert await stands_at(store) == 0
     assert not (await store.load({"run": ["r"]})).get(RunRow, ())
+
+
+async def test_rows_found_by_a_replaced_owner_are_refused(store: Store) -> None:
+    old, _ = await owned(store)
+    new, _ = await owned(store)
+    keys: Keys = {"run": ["r"]}
+    assert not (await store.load(keys, {0: old})).get(RunRow, ())
+    saved = share(new)
+    saved.rows[RunRow] = [run_row()]
+    assert await store.commit([saved])
+
+    assert len((await store.load(keys, {0: new}))[RunRow]) == 1
+    with pytest.raises(ReplacedError) as error:
+        await store.load(keys, {0: old})
+    assert error.value.partitions == [0]
 
 
 async def test_all_partitions_have_to_ask_again_when_the_log_of_one_was_lost(store: Store) -> None:
