@@ -218,17 +218,19 @@ def may_be_shortened(message: Outgoing) -> bool:
 
 
 def shortened_statement(message: Outgoing, refusal: Refusal) -> Outgoing:
-    """Return a public event under the same id, without output and failure details."""
+    """Return a public event under the same id, without output, failure details and question."""
     assert message.value is not None, "a statement is never empty"
     meta = (*message.meta, f"output and details are left out: {refusal.reason}"[:_FAILURE_LENGTH_MAX])
     return message._replace(value=lifecycle.encode(shortened(lifecycle.decode(message.value))), meta=meta)
 
 
 def shortened(event: lifecycle.Event) -> lifecycle.Event:
-    """Return a public event without output and failure details."""
+    """Return a public event without output, failure details and question."""
     failure = event.failure
     if failure is not None:
         failure = replace(failure, message=failure.message[:_FAILURE_LENGTH_MAX], details=None, trace=None)
+    if isinstance(event, StepEvent):
+        return replace(event, output=None, failure=failure, asked=None)
     return replace(event, output=None, failure=failure)
 
 

@@ -378,13 +378,13 @@ class Reconciler:
 
     async def _load(self, keys: Keys) -> tuple[dict[str, str], Loads] | StatementError:
         """Load entities, or return the reason for a refused query, without blame on any record."""
+        owned = dict(self._partitions)
         try:
             return await self._folder.load(keys, self._cache.bytes_max // LOAD_SHARE)
         except TransientError as error:
             await self._isolation.absolve()
             if isinstance(error, ReplacedError):
-                # Were the database set back now, our commits might pass on top of what the other one saved.
-                self._fenced(error.partitions)
+                self._fenced([p for p in error.partitions if self._partitions.get(p) is owned.get(p, error)])
             if not isinstance(error, StatementError):
                 raise
             _log.warning(DEPENDENCY_FAILED, reason=str(error), doing="load entities")

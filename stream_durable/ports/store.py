@@ -114,6 +114,7 @@ NOTHING_OWNED: Final[Owned] = {}
 
 def check_owned(owned: Owned, tokens: Mapping[int, UUID | None]) -> None:
     """Raise `ReplacedError` for owned partitions whose rows have other tokens."""
+    # Were the database set back after this, commits of the old owner might pass on top of newer entities.
     if replaced := [partition for partition, token in owned.items() if tokens.get(partition) != token]:
         raise ReplacedError(replaced)
 
