@@ -28,7 +28,7 @@ from stream_durable.telemetry import API_OPENED
 WATCHERS: Final = 1_000
 _CHAIN_RUNS: Final = 2_000
 #: One pair says little: two samples of the same work differ by a tenth.
-_PAIRS: Final = 5
+PAIRS: Final = 5
 _LIVE_RUNS: Final = 90
 _LISTS: Final = 200
 _RUN_READS: Final = 5
@@ -69,8 +69,8 @@ def served(made: Instance) -> str:
 
 def _with_and_without_watchers(made: Instance, address: str, n: int) -> tuple[Sample, Sample]:
     """Measure runs without and with watchers in turn; of the pairs, the one in the middle is returned."""
-    pairs = [(all_at_once(made, n), _watched(made, address, new_runs(n))) for _ in range(_PAIRS)]
-    return sorted(pairs, key=lambda pair: pair[1].steps_per_s / pair[0].steps_per_s)[_PAIRS // 2]
+    pairs = [(all_at_once(made, n), _watched(made, address, new_runs(n))) for _ in range(PAIRS)]
+    return sorted(pairs, key=lambda pair: pair[1].steps_per_s / pair[0].steps_per_s)[PAIRS // 2]
 
 
 def _watched(made: Instance, address: str, runs: Sequence[str]) -> Sample:

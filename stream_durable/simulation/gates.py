@@ -84,14 +84,18 @@ class _Window:
             self.sum += message.units - self._costs[turn]
             self._costs[turn] = message.units
 
-    def let_in(self, given: PlaceGiven, clock: int, since: int) -> None:
-        """Count a passage, except for a repeat to a holder."""
+    def is_new(self, given: PlaceGiven) -> bool:
+        """Record a passage; return False for a repeat to a holder."""
         turn = _turn_of(given)
-        if turn in self._known:
-            return
+        is_new = turn not in self._known
         self._known.add(turn)
         if given.is_held:
             self._held.add(turn)
+        return is_new
+
+    def let_in(self, given: PlaceGiven, clock: int, since: int) -> None:
+        """Count a passage."""
+        turn = _turn_of(given)
         self._passed.append((clock, turn))
         self.sum += self._costs[turn]
         while self._passed[0][0] <= since:
@@ -116,9 +120,10 @@ def rates_are_kept(world: World, oracle: Oracle) -> Iterator[str]:
             limits = each.limits
             if rule != (rule := (limits.rate, limits.rate_ms, limits.burst)):
                 window.restart()
-            for given in each.given if limits.rate is not None else ():
-                window.let_in(given, each.clock, each.clock - limits.rate_ms)
-                if window.sum > window.most(limits):
+            for given in each.given:
+                if window.is_new(given) and limits.rate is not None:
+                    window.let_in(given, each.clock, each.clock - limits.rate_ms)
+                if limits.rate is not None and window.sum > window.most(limits):
                     yield f"{gate} let {window.sum} pass in {limits.rate_ms} ms up to {each.clock}"
 
 

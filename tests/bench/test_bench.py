@@ -181,6 +181,7 @@ def measured() -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(said):
         patch.setattr(services, "SERVER_JVM", QUICK_JVM)
         patch.setattr(api, "WATCHERS", WATCHERS)
+        patch.setattr(api, "PAIRS", 1)
         patch.setattr(page, "PASSES", 1)
         patch.setattr(page, "FRAMES", 10)
         # Its part in the browser is tried on every change by `tests/page`.
