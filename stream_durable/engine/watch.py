@@ -116,7 +116,8 @@ class Watch:
         stood = self._stood.get(partition.id)
         self._stood[partition.id] = (partition, partition.next_offset)
         stands = stood == (partition, partition.next_offset)
-        if bounds.high > partition.next_offset and stands and not self._is_held(partition.id):
+        may_go_on = not (self._is_held(partition.id) or partition.is_full)
+        if bounds.high > partition.next_offset and stands and may_go_on:
             _log.warning(
                 PARTITION_STALLED,
                 partition=partition.id,

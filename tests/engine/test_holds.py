@@ -1,6 +1,7 @@
 """A run whose definition is missing holds its partition, and never the others."""
 
 import pytest
+from waiting import eventually
 
 from engine.held_world import (
     PARTITIONS,
@@ -179,6 +180,34 @@ def test_an_operator_may_bury_the_record_that_a_partition_is_held_at() -> None:
 
     assert [dead.code for dead in world.store.tables.dead.values()] == ["buried"]
     assert world.store.tables.runs[STUCK].status == "waiting"
+
+
+def test_a_partition_stands_still_for_long_while_too_much_of_it_is_unpublished() -> None:
+    behind = run_in(0, "behind")
+
+    async def story(world: World) -> None:
+        await world.open()
+        start(world, STUCK)
+        await status_of(world, STUCK, "completed")
+        [program] = [slot.program for slot in world.slots if isinstance(slot.program, Reconciler)]
+        partition, log = program.partitions[0], program._log
+        assert isinstance(log, RemoteLog)
+        partition.is_full = True
+        program._holds.hold_back(partition, True)
+        start(world, behind)
+        until = world.clock.now() + 120_000
+
+        async def is_late() -> bool:
+            assert 0 not in log.log.fetching
+            return world.clock.now() > until
+
+        await log.bounds(0)
+        await eventually(is_late, "the log was looked at several times", seconds=60)
+        partition.is_full = False
+        program._holds.hold_back(partition, False)
+        await status_of(world, behind, "completed")
+
+    assert not living(story, reconcilers=1).wrong
 
 
 def test_a_released_partition_is_not_fetched_while_too_much_of_it_is_unpublished() -> None:
